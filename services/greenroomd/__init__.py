@@ -1,0 +1,1 @@
+"""The Greenroom server: four services behind protobuf contracts. Imports nothing heavy."""
