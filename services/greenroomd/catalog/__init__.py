@@ -1,0 +1,8 @@
+"""The catalog: namespaces, models, and versions with their facts.
+
+What always holds:
+- The versions of a model are numbered 1, 2, 3… without gaps, in the order in which they were registered; a number
+  is never given twice, also after a deletion.
+- A version's artifact and facts never change. Description and tags do, guarded by an etag.
+- A version that holds a stage or an alias cannot be deleted.
+"""

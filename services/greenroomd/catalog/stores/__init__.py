@@ -1,0 +1,1 @@
+"""Where the catalog keeps its rows: PostgreSQL."""
