@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from embedded.support import eventually
-from greenroomd.embedded import EmbeddedError
+from greenroomd.embedded import EmbeddedError, orphans
 from greenroomd.embedded.identity import Account
 from greenroomd.embedded.process import Child, keep_bounded, run_to_end
 
@@ -64,6 +64,22 @@ def test_the_environment_of_a_server_holds_no_secret(log: Path, monkeypatch: pyt
     assert "PATH=" in log.read_text()
     assert "sesame" not in log.read_text()
     assert "PGPORT" not in log.read_text()
+
+
+@pytest.mark.parametrize("proc", ["/proc", "/nowhere"], ids=["with /proc", "with ps"])
+def test_only_the_recorded_server_itself_is_ended_as_an_orphan(
+    log: Path, monkeypatch: pytest.MonkeyPatch, proc: str
+) -> None:
+    monkeypatch.setattr(orphans, "_PROC", Path(proc))
+    child = Child("Mule", log)
+    child.launch([*shell("sleep 60; true"), "/stable/one"], ME, signal.SIGKILL)
+    pid = child.process.pid
+    eventually(lambda: b"/bin/sh\0" in Path(f"/proc/{pid}/cmdline").read_bytes()[:9], "it is the shell by now")
+    orphans.end_orphan("Mule", pid, "/stable/two", [(signal.SIGKILL, 5.0)])
+    assert child.running
+    orphans.end_orphan("Mule", pid, "/stable/one", [(signal.SIGTERM, 5.0)])
+    assert child.process.wait(5) == -signal.SIGTERM
+    orphans.end_orphan("Mule", pid, "/stable/one", [(signal.SIGKILL, 5.0)])
 
 
 def test_a_log_is_bounded_while_its_writer_goes_on(log: Path) -> None:

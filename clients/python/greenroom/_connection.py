@@ -106,6 +106,8 @@ class Connection:
     ) -> None:
         self.server = credentials.server
         self.timeout = timeout
+        self.revisions: dict[str, int] = {}
+        """By service, the newest revision that a call over this connection made."""
         if not credentials.token.isascii() or not credentials.token.isprintable():
             raise InvalidArgument("the token has characters that no token has; was it cut or quoted by mistake?")
         self._authorization = (("authorization", f"Bearer {credentials.token}"),)
@@ -123,9 +125,7 @@ class Connection:
         self.lifecycle = LifecycleServiceStub(self._channel)
         self.search = SearchServiceStub(self._channel)
 
-    async def unary(
-        self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request
-    ) -> Response:
+    async def unary(self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request) -> Response:
         """Make a unary call. Fills in the request id where the request has one.
 
         Raises:
@@ -135,7 +135,11 @@ class Connection:
             mutation = cast(Any, request)
             mutation.request_id = mutation.request_id or str(uuid.uuid4())
         with self.calling(method_name(request)) as metadata:
-            return await method(request, timeout=self.timeout, metadata=metadata)
+            response = await method(request, timeout=self.timeout, metadata=metadata)
+        if "request_id" in request.DESCRIPTOR.fields_by_name and "revision" in response.DESCRIPTOR.fields_by_name:
+            service = service_of(request)
+            self.revisions[service] = max(self.revisions.get(service, 0), cast(Any, response).revision)
+        return response
 
     @contextmanager
     def calling(self, method: str) -> Iterator[Metadata]:
@@ -166,13 +170,15 @@ class Connection:
         await self._channel.close()
 
 
+def service_of(message: Message) -> str:
+    """Return the service whose contract a message belongs to, such as `catalog`."""
+    return message.DESCRIPTOR.file.package.split(".")[1]
+
+
 def method_name(request: Message) -> str:
     """Return the full name of the method that a request message belongs to.
 
     Every RPC has a request message of its own name, which the protos' lint holds.
     """
-    package, _, name = request.DESCRIPTOR.full_name.rpartition(".")
-    service = package.split(".")[1].capitalize()
-    return f"/{package}.{service}Service/{name.removesuffix('Request')}"
-
-
+    service = f"{request.DESCRIPTOR.file.package}.{service_of(request).capitalize()}Service"
+    return f"/{service}/{request.DESCRIPTOR.name.removesuffix('Request')}"

@@ -1,5 +1,4 @@
 """The base of all exceptions and one class for each canonical code. `greenroom.errors` draws the tree."""
-# ruff: noqa: N818 - named after the canonical codes
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from greenroom.errors import UnsafePath
@@ -64,10 +64,8 @@ class Folder:
         try:
             for folder in folders:
                 if create:
-                    try:
+                    with suppress(FileExistsError):
                         os.mkdir(folder, dir_fd=fd)
-                    except FileExistsError:
-                        pass
                 try:
                     deeper = os.open(folder, _FOLDER_FLAGS, dir_fd=fd)
                 except OSError as error:
@@ -147,10 +145,13 @@ class Arrival:
             os.close(self._parent)
             raise
         self._hash = hashlib.sha256()
+        self.size = 0
+        """Bytes written so far."""
 
     def write(self, data: bytes) -> None:
         """Append bytes and count them into the digest."""
         self._hash.update(data)
+        self.size += len(data)
         view = memoryview(data)
         while view:
             view = view[os.write(self._fd, view) :]
@@ -178,10 +179,8 @@ class Arrival:
         """Remove the temporary file; does nothing after `commit`."""
         if self._fd < 0:
             return
-        try:
+        with suppress(FileNotFoundError):
             os.unlink(self._temporary, dir_fd=self._parent)
-        except FileNotFoundError:
-            pass
         self._close()
 
     def _close(self) -> None:

@@ -62,7 +62,7 @@ class Manifest:
     """The files; ordered by path when built here, as listed when parsed."""
 
 
-class ManifestProblem(ValueError):  # noqa: N818 - a finding, turned into the error of whoever asked
+class ManifestProblem(ValueError):
     """A document that is not a ModelPack manifest as Greenroom stores them; the text says why."""
 
 

@@ -54,7 +54,7 @@ HINTS: dict[str, str] = {
 _SHOWN = 64
 
 
-class InvalidName(ValueError):  # noqa: N818 - reads as what happened, like the errors of the server
+class InvalidName(ValueError):
     """A text that is not the resource name it should be. The message says what was expected."""
 
     def __init__(self, text: str, template: str) -> None:

@@ -56,6 +56,4 @@ class Meter:
     def _tell(self, path: str) -> None:
         if self._report is not None:
             done = min(self._bytes_done, self._bytes_total)
-            self._report(
-                Progress(self._phase, done, self._bytes_total, self._files_done, self._files_total, path)
-            )
+            self._report(Progress(self._phase, done, self._bytes_total, self._files_done, self._files_total, path))

@@ -42,7 +42,7 @@ _MEANINGFUL = frozenset("./\\:;#?%")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
-class PathProblem(ValueError):  # noqa: N818 - a finding, turned into the error of whoever asked
+class PathProblem(ValueError):
     """A path that an artifact must not carry.
 
     Attributes:

@@ -188,12 +188,9 @@ class ArtifactSummary:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What holds a version in the lifecycle service: nothing, stages other than the first, or aliases."""
+    """What the lifecycle service says about a version that is to be deleted."""
 
+    in_use: bool
+    """Whether its stage or an alias keeps it from being deleted."""
     stage: str
-    holds_stage: bool
     aliases: tuple[str, ...]
-
-    @property
-    def in_use(self) -> bool:
-        return self.holds_stage or bool(self.aliases)

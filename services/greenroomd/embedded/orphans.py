@@ -14,6 +14,8 @@ from pathlib import Path
 
 from greenroomd.embedded.errors import EmbeddedError
 
+_PROC = Path("/proc")  # Linux has it; elsewhere `ps` answers
+
 
 def recorded_pid(pid_file: Path) -> int | None:
     """The process id on the first line of a server's pid file; None when there is no file or no id in it."""
@@ -50,11 +52,11 @@ def end_orphan(title: str, pid: int | None, argument: str, steps: Sequence[tuple
 
 
 def _has_argument(pid: int, argument: str) -> bool:
-    if Path("/proc/self/cmdline").exists():
+    if (_PROC / "self").exists():
         try:
             # Empty for a zombie: it has no memory left, and no open files.
-            return argument.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            return argument.encode() in (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
         except (FileNotFoundError, ProcessLookupError):
             return False
-    listing = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, check=False)
+    listing = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, check=False)
     return argument.encode() in listing.stdout

@@ -167,7 +167,7 @@ class Postgres:
     def _recover(self) -> None:
         """Clear the traces of a killed server that would keep a new one from starting."""
         pid_file = self._folder.postgres / "postmaster.pid"
-        (lambda *a: None)("PostgreSQL", recorded_pid(pid_file), str(self._folder.postgres), _STOP_STEPS)
+        end_orphan("PostgreSQL", recorded_pid(pid_file), str(self._folder.postgres), _STOP_STEPS)
         for name in (f".s.PGSQL.{POSTGRES_PORT}", f".s.PGSQL.{POSTGRES_PORT}.lock"):
             (self._folder.sockets / name).unlink(missing_ok=True)
         # The recorded id may now be a zombie's or another program's, and PostgreSQL would take either for a

@@ -13,7 +13,7 @@ from greenroomd.embedded.valkey import Valkey
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where the running servers are. Only the user that started them, and root, can connect."""
+    """Where the running servers are. Only the user they run as, and root, can connect."""
 
     database_url: str
     """For SQLAlchemy with asyncpg; role and database are `greenroom`, the role is a superuser."""
@@ -71,6 +71,12 @@ class EmbeddedStack:
             self.postgres.begin()
             self.redis.await_ready()
             self.postgres.await_ready()
+        except OSError as error:
+            self.stop()
+            raise EmbeddedError(
+                f"The data folder {self._path} cannot be used: {error}. Greenroom needs a folder on a local disk "
+                "with free space, whose content only it changes. Correct that and start again."
+            ) from error
         except BaseException:
             self.stop()
             raise

@@ -12,10 +12,13 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from google.protobuf.message import Message
 
 from greenroomd.platform.errors import InvalidArgument
+
+RowT = TypeVar("RowT")
 
 PAGE_FIELDS = ("page_size", "page_token", "min_revision")
 """Fields that may differ between the pages of one list."""
@@ -96,3 +99,8 @@ def _invalid() -> InvalidArgument:
         "page_token is not one that this server gave for this request; send next_page_token of the page before"
         " with all other fields unchanged, or no token to start at the first page",
     )
+
+
+def cut(rows: Sequence[RowT], size: int) -> tuple[Sequence[RowT], RowT | None]:
+    """Return a page from rows of which one more than `size` was read, and its last row when there is a page after."""
+    return (rows[:size], rows[size - 1]) if len(rows) > size else (rows, None)

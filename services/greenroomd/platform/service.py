@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import grpc.aio
@@ -42,7 +42,7 @@ class ServiceContext:
     """None when no Redis is configured: watches poll then."""
     channels: Channels
     """Ways to the sibling services, this service's credential included."""
-    clock: Clock = SystemClock()
+    clock: Clock = field(default_factory=SystemClock)
 
 
 @dataclass(frozen=True, slots=True)

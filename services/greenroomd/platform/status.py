@@ -23,7 +23,7 @@ DOMAIN = "greenroom"
 """`ErrorInfo.domain` of every error of ours."""
 
 BUDGET = 5000
-"""Most bytes of message and details together. HTTP/2 peers refuse trailers above 8 KiB, and the message is sent twice."""
+"""Most bytes of message and details together: peers refuse trailers above 8 KiB, and the message is sent twice."""
 
 LONGEST_MESSAGE = 800
 LONGEST_VALUE = 512

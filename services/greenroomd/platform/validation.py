@@ -14,11 +14,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
 from google.api import field_behavior_pb2
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from greenroom import names
@@ -39,7 +40,7 @@ Check = Callable[[Any, str, Violations], None]
 """Looks at a value that stands at a path, and adds what is wrong with it."""
 
 
-class _TooMany(Exception):  # noqa: N818 - a signal, never an error
+class _TooMany(Exception):
     """Enough violations were found."""
 
 
@@ -58,10 +59,8 @@ class Validator:
     def violations(self, message: Any) -> tuple[FieldViolation, ...]:
         """Return what is wrong with `message`; empty when nothing is."""
         found: Violations = []
-        try:
+        with suppress(_TooMany):
             self._check(message, "", found)
-        except _TooMany:
-            pass
         return tuple(found)
 
 
@@ -174,6 +173,7 @@ def _list_check(field: FieldDescriptor, partial: bool) -> Check:
 def _map_check(field: FieldDescriptor, partial: bool) -> Check:
     rules = _rules(field)
     most = rules.max_items or MOST_ITEMS
+    assert field.message_type is not None  # noqa: S101 - what _is_map has seen
     key_field, value_field = field.message_type.fields_by_name["key"], field.message_type.fields_by_name["value"]
     key_pattern = re.compile(rules.key_pattern, re.ASCII) if rules.key_pattern else None
     text_keys = key_field.type == FieldDescriptor.TYPE_STRING
@@ -198,7 +198,7 @@ def _map_check(field: FieldDescriptor, partial: bool) -> Check:
 
 def _value_check(field: FieldDescriptor, partial: bool, rules: options_pb2.FieldRules | None = None) -> Check | None:
     rules = rules or _rules(field)
-    if field.type in (field.TYPE_MESSAGE, field.TYPE_GROUP):
+    if field.message_type is not None:
         return _nested_check(field.message_type, partial)
     if field.type == field.TYPE_STRING:
         return _text_check(rules)
@@ -206,8 +206,8 @@ def _value_check(field: FieldDescriptor, partial: bool, rules: options_pb2.Field
         return _bytes_check(rules.max_length or LONGEST_BYTES)
     if field.type in (field.TYPE_DOUBLE, field.TYPE_FLOAT):
         return _number_check(rules, floating=True)
-    if field.type == field.TYPE_ENUM:
-        return _enum_check(field)
+    if field.enum_type is not None:
+        return _enum_check(field.enum_type)
     if field.type == field.TYPE_BOOL or not (rules.HasField("min") or rules.HasField("max")):
         return None
     return _number_check(rules, floating=False)
@@ -272,9 +272,9 @@ def _number_check(rules: options_pb2.FieldRules, *, floating: bool) -> Check:
     return check_number
 
 
-def _enum_check(field: FieldDescriptor) -> Check:
-    known = frozenset(field.enum_type.values_by_number)
-    expected = ", ".join(value.name for value in field.enum_type.values if value.number)
+def _enum_check(descriptor: EnumDescriptor) -> Check:
+    known = frozenset(descriptor.values_by_number)
+    expected = ", ".join(value.name for value in descriptor.values if value.number)
 
     def check_enum(value: int, path: str, found: Violations) -> None:
         if value not in known:

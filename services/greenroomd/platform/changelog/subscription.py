@@ -1,30 +1,29 @@
-"""Hears from Redis that other processes have committed, and wakes this process's feeds."""
+"""Hears from Redis that other processes have committed, and wakes this process's feed."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-logger = structlog.get_logger()
-
 RECONNECT_DELAY = 0.5
-"""Seconds between attempts while Redis is away. Feeds poll meanwhile."""
+"""Seconds between attempts while Redis is away. The feed polls meanwhile."""
 
 
 class Subscription:
-    """One Redis subscription for all services of this process.
+    """One Redis subscription for all watchers of a service in this process.
 
     Args:
         redis: where changes are published.
-        wake: what to call when a service, by name, has news.
+        service: whose changes to listen for.
+        wake: what to call when there is news.
     """
 
-    def __init__(self, redis: Redis, wake: Mapping[str, Callable[[], None]]) -> None:
+    def __init__(self, redis: Redis, service: str, wake: Callable[[], None]) -> None:
         self._redis = redis
+        self._pattern = f"greenroom.{service}.*"
         self._wake = wake
 
     async def run(self) -> None:
@@ -37,11 +36,9 @@ class Subscription:
 
     async def _listen(self) -> None:
         async with self._redis.pubsub() as pubsub:
-            await pubsub.psubscribe(*(f"greenroom.{service}.*" for service in self._wake))
-            # What was published while nobody listened is in the logs.
-            for wake in self._wake.values():
-                wake()
+            await pubsub.psubscribe(self._pattern)
+            # What was published while nobody listened is in the log.
+            self._wake()
             async for message in pubsub.listen():
                 if message["type"] == "pmessage":
-                    service = message["channel"].decode().split(".")[1]
-                    self._wake[service]()
+                    self._wake()

@@ -1,0 +1,5 @@
+"""`python -m greenroomd`."""
+
+from greenroomd.cli import main
+
+main()

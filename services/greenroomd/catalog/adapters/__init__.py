@@ -1,0 +1,1 @@
+"""The catalog's ways to its sibling services, over their public contracts."""

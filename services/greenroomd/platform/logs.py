@@ -1,0 +1,75 @@
+"""Logs: one JSON object a line on stderr, or coloured lines when stderr is a terminal.
+
+Every line written during a call carries its correlation id and trace id; a token that finds its way into a line is
+masked. Lines of libraries that use the standard `logging` come out the same way.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from greenroomd.platform.context import current_call
+
+SECRET = re.compile(r"gr_([a-z0-9-]+)_[A-Za-z0-9_\-]{8,}")
+MASK = r"gr_\1_…"
+
+
+def configure_logs(level: str = "INFO", *, stream: TextIO | None = None, json_lines: bool | None = None) -> None:
+    """Send the process's logs to `stream`.
+
+    Args:
+        level: the least important level to write: DEBUG, INFO, WARNING or ERROR.
+        stream: where to; stderr when None.
+        json_lines: whether to write JSON; when None, JSON unless the stream is a terminal.
+    """
+    out = stream if stream is not None else sys.stderr
+    as_json = not out.isatty() if json_lines is None else json_lines
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        add_call,
+    ]
+    render: list[Processor] = (
+        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        if as_json
+        else [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+    )
+    structlog.configure(
+        processors=[*shared, *render, mask_line],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(out),
+        cache_logger_on_first_use=stream is None,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render, mask_line],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(number, logging.WARNING) if number > logging.DEBUG else number)
+
+
+def add_call(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    """Add what connects a line with its call."""
+    call = current_call()
+    if call.correlation_id:
+        event.setdefault("correlation_id", call.correlation_id)
+    if call.trace_parent:
+        event.setdefault("trace_id", call.trace_parent[3:35])
+    return event
+
+
+def mask_line(logger: WrappedLogger, name: str, line: Any) -> Any:
+    """Mask tokens in a rendered line."""
+    return SECRET.sub(MASK, line) if isinstance(line, str) and "gr_" in line else line

@@ -1,0 +1,57 @@
+"""Long-running work of the services: kept running, whatever happens to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from greenroomd.platform.telemetry import OFF, Telemetry
+
+logger = structlog.get_logger()
+
+FIRST_DELAY = 0.1
+LONGEST_DELAY = 30.0
+HEALTHY_AFTER = 60.0
+"""Seconds of running after which a failure counts as the first one again."""
+
+
+class Supervisor:
+    """Runs background work and starts it again when it fails or ends.
+
+    Args:
+        telemetry: background work is not traced, so that polling does not fill the traces.
+    """
+
+    def __init__(self, telemetry: Telemetry = OFF) -> None:
+        self._tracing = telemetry.tracing
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work` until `stop`."""
+        self._tasks.append(asyncio.create_task(self._keep_running(name, work), name=name))
+
+    async def stop(self) -> None:
+        """Cancel everything and wait until it has ended."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    async def _keep_running(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        if self._tracing is not None:
+            self._tracing.attach_untraced()
+        clock = asyncio.get_running_loop().time
+        delay = FIRST_DELAY
+        while True:
+            started = clock()
+            try:
+                await work()
+                logger.warning("background work ended by itself and is started again", work=name)
+            except Exception:
+                logger.exception("background work failed and is started again", work=name, in_seconds=delay)
+            if clock() - started > HEALTHY_AFTER:
+                delay = FIRST_DELAY
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, LONGEST_DELAY)

@@ -1,0 +1,67 @@
+"""What every test can ask for: running databases, a fresh migrated database, a server of all services."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from greenroomd.embedded import EmbeddedStack, Endpoints
+from greenroomd.platform.migrations import upgrade
+
+SERVICES = ("catalog",)
+
+TEMPLATE = "greenroom_template"
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Iterator[Endpoints]:
+    """A PostgreSQL and a Valkey for the whole run, fast rather than durable."""
+    # Not tmp_path: as root that is a folder which the databases' own user cannot pass through.
+    folder = Path(tempfile.mkdtemp(prefix="greenroom-tests-"))
+    folder.chmod(0o755)
+    with EmbeddedStack(folder / "data", durable=False) as stack:
+        yield stack.endpoints
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def url_of(endpoints: Endpoints, database: str) -> str:
+    """Return the URL of another database of the same server."""
+    return endpoints.database_url.replace("/greenroom?", f"/{database}?")
+
+
+async def execute(endpoints: Endpoints, statement: str) -> None:
+    """Run one statement outside of any transaction, as the owner."""
+    connection = await asyncpg.connect(endpoints.database_url.replace("+asyncpg", ""))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def template(embedded: Endpoints) -> str:
+    """The name of a database in which every service's migrations have run."""
+
+    async def build() -> None:
+        await execute(embedded, f"CREATE DATABASE {TEMPLATE}")
+        for service in SERVICES:
+            await upgrade(url_of(embedded, TEMPLATE), service)
+
+    asyncio.run(build())
+    return TEMPLATE
+
+
+@pytest.fixture
+async def database_url(embedded: Endpoints, template: str) -> AsyncIterator[str]:
+    """The URL of an empty, migrated database of this test's own."""
+    name = f"test_{uuid4().hex}"
+    await execute(embedded, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    yield url_of(embedded, name)
+    await execute(embedded, f"DROP DATABASE {name} WITH (FORCE)")
