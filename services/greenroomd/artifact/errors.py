@@ -106,8 +106,8 @@ class FilePathUnsafe(InvalidArgument):
         super().__init__(
             "FILE_PATH_UNSAFE",
             f"the file path {shown(path)} {problem}; rename the file",
-            # Quoted: a path may hold what no header and no terminal should see.
-            path=shown(path),
+            # Escaped where it holds what no header and no terminal should see.
+            path=path if path.isascii() and path.isprintable() else shown(path)[1:-1],
             problem=problem,
         )
 

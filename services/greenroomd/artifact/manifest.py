@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,7 +90,10 @@ def _check_document(document: bytes) -> None:
         raise ManifestInvalid(f"it is not UTF-8 at byte {error.start}") from None
     if "\0" in text:  # what UTF-16 and UTF-32 look like
         raise ManifestInvalid("it has a NUL byte")
-    top = json.loads(text, object_pairs_hook=_without_lookalikes)
+    try:
+        top = json.loads(text, object_pairs_hook=_without_lookalikes)
+    except RecursionError:
+        raise ManifestInvalid("it is nested too deeply") from None
     for where, descriptor in (("config", top["config"]), *((f"layers[{i}]", x) for i, x in enumerate(top["layers"]))):
         for key in DELEGATING_KEYS:
             if key in descriptor:
@@ -117,8 +119,3 @@ def _distinct(*blobs: Blob) -> tuple[Blob, ...]:
 
 def _described_size(file: File) -> int:
     return len(file.path.encode()) + len(file.blob.digest) + len(file.media_type) + FILE_OVERHEAD
-
-
-def sizes(blobs: Collection[Blob]) -> dict[str, int]:
-    """Return the blobs as a mapping from digest to size."""
-    return {blob.digest: blob.size for blob in blobs}

@@ -1,0 +1,1 @@
+"""Where the lifecycle keeps its rows: PostgreSQL."""
