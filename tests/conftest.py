@@ -12,8 +12,13 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from greenroomd.application import start
+from greenroomd.config import Config
 from greenroomd.embedded import EmbeddedStack, Endpoints
 from greenroomd.platform.migrations import upgrade
+from greenroomd.platform.server import ServerSettings
+from support.processes import Identities
+from support.server import RunningServer
 
 SERVICES = ("catalog",)
 
@@ -65,3 +70,14 @@ async def database_url(embedded: Endpoints, template: str) -> AsyncIterator[str]
     await execute(embedded, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     yield url_of(embedded, name)
     await execute(embedded, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def server(embedded: Endpoints, database_url: str, tmp_path: Path) -> AsyncIterator[RunningServer]:
+    """All services in this process, with a database, blobs and principals of this test's own."""
+    identities = Identities.create(tmp_path)
+    config = Config.from_environment(identities.environment(database_url, embedded.redis_url))
+    application = await start(config, SERVICES, ServerSettings(port=0, grace_seconds=1))
+    running = RunningServer(application, config, identities)
+    yield running
+    await running.close()

@@ -12,7 +12,6 @@ import grpc.aio
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from support.chained import ARTIFACT, CATALOG, Running, failure, running
 
 from greenroom.artifact.v1 import artifact_service_pb2 as artifact_pb
 from greenroom.artifact.v1 import artifact_service_pb2_grpc
@@ -21,6 +20,7 @@ from greenroom.catalog.v1 import watch_pb2
 from greenroom.lifecycle.v1 import lifecycle_service_pb2
 from greenroom.search.v1 import search_service_pb2
 from greenroomd.platform.interceptors import OPEN_METHODS, ORDER, ServiceMisdeclaredError, methods_of
+from support.chained import ARTIFACT, CATALOG, Running, failure, running
 
 DIGITS = "namespaces/demo/models/digits"
 

@@ -13,7 +13,6 @@ import pytest
 import redis.exceptions
 import sqlalchemy.exc
 from sqlalchemy.ext.asyncio import create_async_engine
-from support.chained import Running, failure
 
 from greenroom.catalog.v1 import catalog_service_pb2 as pb
 from greenroom.error.v1.error_reason_pb2 import ErrorReason
@@ -22,6 +21,7 @@ from greenroomd.platform.context import Call
 from greenroomd.platform.errors import FieldViolation, GreenroomError, PreconditionViolation
 from greenroomd.platform.failures import classify
 from greenroomd.platform.status import ERROR_TYPES, SiblingCallError, from_rpc_error
+from support.chained import Running, failure
 
 GET = pb.GetModelRequest(name="namespaces/demo/models/digits")
 
@@ -161,7 +161,7 @@ async def test_a_database_that_refuses_connections_is_a_dependency() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         engine = create_async_engine(f"postgresql+asyncpg://nobody@127.0.0.1:{unused.getsockname()[1]}/none")
-        with pytest.raises(OSError) as caught:  # noqa: PT011 - which one depends on the driver
+        with pytest.raises(OSError) as caught:
             async with engine.connect():
                 pass
         await engine.dispose()

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import grpc
 import pytest
-from support.chained import Running, failure
 
 from greenroom.catalog.v1 import catalog_service_pb2 as pb
 from greenroomd.platform.context import Principal
@@ -22,6 +21,7 @@ from greenroomd.platform.identity import (
     revoke_principal,
     roles_with,
 )
+from support.chained import Running, failure
 
 GET = pb.GetModelRequest(name="namespaces/demo/models/digits")
 CREATE = pb.CreateNamespaceRequest()

@@ -11,7 +11,6 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
-from support.chained import Running, failure
 
 from greenroom.artifact.v1 import artifact_service_pb2 as artifact
 from greenroom.artifact.v1 import blob_pb2
@@ -22,6 +21,7 @@ from greenroom.lifecycle.v1 import lifecycle_service_pb2 as lifecycle
 from greenroom.search.v1 import search_service_pb2 as search
 from greenroom.type.v1 import value_pb2
 from greenroomd.platform.validation import MOST_VIOLATIONS, Validator
+from support.chained import Running, failure
 
 DIGITS = "namespaces/demo/models/digits"
 V1 = f"{DIGITS}/versions/1"

@@ -42,11 +42,7 @@ class Calls:
     async def _version(self, version: AnyVersion) -> VersionName:
         """Return a version's name; a selector with `@` is resolved."""
         if isinstance(version, str) and "@" in version:
-            resolution = await self.resolve(version)
-            try:
-                return VersionName.parse(resolution.version)
-            except InvalidName as error:
-                raise SelectorUnresolved(f"the server resolved {version} to {resolution.version!r}: {error}") from error
+            return resolved_version(await self.resolve(version))
         return version_name(version)
 
     async def _transition(self, transition: AnyTransition) -> str:
@@ -68,6 +64,14 @@ class Calls:
         if len(pending) > 1:
             raise FieldInvalid(f"{transition} has several pending transitions, name one: {', '.join(pending)}")
         return pending[0]
+
+
+def resolved_version(resolution: Resolution) -> VersionName:
+    """Return the version that a selector was resolved to. Raises SelectorUnresolved when that is not a version."""
+    try:
+        return VersionName.parse(resolution.version)
+    except InvalidName as error:
+        raise SelectorUnresolved(f"the server resolved {resolution.selector!r} to no version: {error}") from error
 
 
 async def pages(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from greenroom._calls import Calls
+from greenroom._calls import Calls, resolved_version
 from greenroom._facts import Metrics, ParamValue, to_metrics, to_values
 from greenroom._naming import AnyModel, AnyVersion, model_name
 from greenroom._provenance import capture_code, capture_environment
@@ -23,6 +24,7 @@ from greenroom.catalog.v1.catalog_service_pb2 import (
     CreateNamespaceRequest,
     CreateVersionRequest,
     GetModelRequest,
+    GetNamespaceRequest,
 )
 from greenroom.catalog.v1.facts_pb2 import CodeReference, Dataset, Environment, Facts, Producer
 from greenroom.catalog.v1.model_pb2 import Model
@@ -164,7 +166,7 @@ class TransferCalls(Calls):
             pinned = text.rpartition("@")[2]
             if is_digest(pinned) and resolution.artifact_digest != pinned:
                 raise InvalidArgument(f"the server resolved {text} to another artifact, {resolution.artifact_digest}")
-            version = await self._version(resolution.version)
+            version = resolved_version(resolution)
             folder = Path(destination)
             transfer = ArtifactPull(self._connection, version, resolution.artifact_digest, folder, progress)
             files, fetched = await transfer.run()
@@ -196,27 +198,18 @@ class TransferCalls(Calls):
         try:
             await self._connection.unary(catalog.GetModel, GetModelRequest(name=str(name)))
             return
-        except ModelNotFound:
+        except (ModelNotFound, NamespaceNotFound):
             if not create:
                 raise
-        except NamespaceNotFound:
-            if not create:
-                raise
-        model = CreateModelRequest(model=Model(name=str(name)))
-        try:
-            await self._connection.unary(catalog.CreateModel, model)
-        except ModelExists:
-            return  # somebody else was faster
-        except NamespaceNotFound:
+        # Whoever else creates the same at this moment may be faster; that it exists is all that counts.
+        with suppress(NamespaceExists):
+            namespace = CreateNamespaceRequest(namespace=Namespace(name=str(name.parent)))
             try:
-                namespace = CreateNamespaceRequest(namespace=Namespace(name=str(name.parent)))
+                await self._connection.unary(catalog.GetNamespace, GetNamespaceRequest(name=str(name.parent)))
+            except NamespaceNotFound:
                 await self._connection.unary(catalog.CreateNamespace, namespace)
-            except NamespaceExists:
-                pass
-            try:
-                await self._connection.unary(catalog.CreateModel, CreateModelRequest(model=Model(name=str(name))))
-            except ModelExists:
-                pass
+        with suppress(ModelExists):
+            await self._connection.unary(catalog.CreateModel, CreateModelRequest(model=Model(name=str(name))))
 
 
 async def _add_provenance(

@@ -21,7 +21,7 @@ from greenroomd.artifact.errors import DigestMismatch, UploadNotFound, UploadOff
 from greenroomd.artifact.ports import ArtifactStore, BlobStore, BlobUpload
 from greenroomd.artifact.turns import Turns, uninterrupted
 from greenroomd.platform.clock import Clock
-from greenroomd.platform.errors import FieldViolation, GreenroomError, field_invalid
+from greenroomd.platform.errors import FieldViolation, field_invalid
 
 COMMIT_INTERVAL = 64 * 1024 * 1024
 """Bytes after which what has arrived is made durable while a stream goes on."""
@@ -83,19 +83,27 @@ class Uploads:
         When `chunks` breaks off, what it gave is committed and its exception raised.
         """
         upload = await self.get(name)
-        async with self.turns.take(upload.id, name) as turn, self.blobs.upload(upload.id, upload.blob) as target:
+        async with self.turns.take(upload.id, name) as turn:
             upload = await self.get(name)  # as the writer before left it
-            if not upload.complete:
+            if upload.complete:
+                return await self._already_complete(upload, offset, turn.receive(chunks))
+            async with self.blobs.upload(upload.id, upload.blob) as target:
+                upload = await self.get(name)  # as another process left it
                 await target.resume(upload.committed_size)
                 if target.position != upload.committed_size:  # the store lost bytes that it had made durable
                     upload = await self._restart(upload)
-            if offset != upload.committed_size:
-                raise UploadOffsetMismatch(name, offset, upload.committed_size)
-            if upload.complete:
-                async for chunk in turn.receive(chunks):
-                    raise UploadOffsetMismatch(name, offset + len(chunk), upload.committed_size)
+                if offset != upload.committed_size:
+                    raise UploadOffsetMismatch(name, offset, upload.committed_size)
+                return await _Session(self, target, upload).receive(turn.receive(chunks))
+
+    async def _already_complete(self, upload: Upload, offset: int, chunks: AsyncIterator[bytes]) -> Upload:
+        """Answer a client that has not heard that it was done; it may say so again, but not send more."""
+        if offset == upload.committed_size:
+            async for _ in chunks:
+                break
+            else:
                 return upload
-            return await _Session(self, target, upload).receive(turn.receive(chunks))
+        raise UploadOffsetMismatch(upload.name, offset, upload.committed_size)
 
     async def _restart(self, upload: Upload) -> Upload:
         if upload.committed_size:
@@ -149,7 +157,7 @@ class _Session:
                     await uninterrupted(self._commit())
         except BaseException:
             # After a failure of the store or of ourselves there is nothing left to commit, or it fails again.
-            with suppress(GreenroomError):
+            with suppress(Exception):
                 await uninterrupted(self._commit())
             raise
         if self._target.position == size:

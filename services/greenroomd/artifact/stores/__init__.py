@@ -1,0 +1,1 @@
+"""Where the artifact service keeps its rows: PostgreSQL."""
