@@ -6,19 +6,22 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
 import pytest
-from support.chained import CATALOG, Running, running
 
 from greenroom.catalog.v1 import catalog_service_pb2 as pb
 from greenroom.catalog.v1 import watch_pb2
-from greenroom.catalog.v1.catalog_service_pb2_grpc import CatalogServiceAsyncStub, CatalogServiceStub
+from greenroom.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from greenroomd.platform.channels import DEADLINE, Channels, from_rpc_error
 from greenroomd.platform.context import Call, current_call, enter_call
 from greenroomd.platform.errors import NotFound, Unavailable
+from support.chained import CATALOG, Running, running
+
+if TYPE_CHECKING:
+    from greenroom.catalog.v1.catalog_service_pb2_grpc import CatalogServiceAsyncStub
 
 GET = pb.GetModelRequest(name="namespaces/demo/models/digits")
 
@@ -31,8 +34,7 @@ async def channels(catalog: Running) -> AsyncIterator[Channels]:
 
 
 def stub(channels: Channels) -> CatalogServiceAsyncStub:
-    made: Any = CatalogServiceStub(channels.to("catalog"))
-    return made  # type: ignore[no-any-return]
+    return CatalogServiceStub(channels.to("catalog"))
 
 
 async def test_a_call_carries_token_correlation_id_and_deadline(catalog: Running, channels: Channels) -> None:
@@ -53,7 +55,7 @@ async def test_a_call_carries_token_correlation_id_and_deadline(catalog: Running
     await stub(channels).GetModel(GET)
     assert [one[:2] for one in seen] == [("admin", "outer-call")] * 3
     for (_, _, left), expected in zip(seen, (DEADLINE, 1, 2), strict=True):
-        assert expected - 0.5 < left <= expected
+        assert left == pytest.approx(expected, abs=0.5)
 
 
 async def test_a_watch_has_no_deadline(catalog: Running, channels: Channels) -> None:

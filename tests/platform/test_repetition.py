@@ -59,9 +59,7 @@ async def test_a_repeated_request_gets_its_first_answer(catalog: Running) -> Non
     catalog.raises("CreateModel", EXISTS)
     catalog.requests.done["admin", METHOD, ID] = answered()
     answer = await catalog.call("CreateModel", REQUEST)
-    assert answer == pb.CreateModelResponse(
-        model=model_pb2.Model(name=DIGITS, uid="u-1", owner="ml"), revision=7
-    )
+    assert answer == pb.CreateModelResponse(model=model_pb2.Model(name=DIGITS, uid="u-1", owner="ml"), revision=7)
 
 
 async def test_a_failure_that_is_no_repetition_stays_what_it_was(catalog: Running) -> None:
@@ -88,9 +86,7 @@ async def test_a_reused_request_id_is_refused(catalog: Running) -> None:
 
 async def test_an_entry_of_another_kind_answers_nothing(catalog: Running) -> None:
     catalog.raises("CreateModel", EXISTS)
-    catalog.requests.done["admin", METHOD, ID] = answered(
-        namespace=namespace_pb2.Namespace(name="namespaces/demo")
-    )
+    catalog.requests.done["admin", METHOD, ID] = answered(namespace=namespace_pb2.Namespace(name="namespaces/demo"))
     assert (await failure(catalog.call("CreateModel", REQUEST))).reason == "MODEL_EXISTS"
 
 
@@ -140,7 +136,7 @@ def test_a_service_whose_answers_cannot_be_repeated_is_refused_at_start(tmp_path
     chain = Chain(Principals(tmp_path / "principals.json"), OFF)
     log: Any = None
     wrong = BuiltService("catalog", CATALOG, lambda server: None, log, SearchResource, nothing, nothing)
-    with pytest.raises(ServiceMisdeclaredError, match="field 1 of greenroom.catalog.v1.CreateNamespaceResponse"):
+    with pytest.raises(ServiceMisdeclaredError, match=r"field 1 of greenroom\.catalog\.v1\.CreateNamespaceResponse"):
         chain.add(wrong)
 
 

@@ -29,13 +29,12 @@ DIGEST = "sha256:" + "0" * 64
 
 
 def violations(message: Message) -> dict[str, str]:
-    return {v.path: v.message for v in Validator(message.DESCRIPTOR).violations(message)}
+    descriptor: Any = message.DESCRIPTOR
+    return {v.path: v.message for v in Validator(descriptor).violations(message)}
 
 
 def version(**fields: Any) -> catalog_pb.CreateVersionRequest:
-    return catalog_pb.CreateVersionRequest(
-        parent=DIGITS, version=version_pb2.Version(artifact_digest=DIGEST, **fields)
-    )
+    return catalog_pb.CreateVersionRequest(parent=DIGITS, version=version_pb2.Version(artifact_digest=DIGEST, **fields))
 
 
 def facts(**fields: Any) -> catalog_pb.CreateVersionRequest:

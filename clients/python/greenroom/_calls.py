@@ -74,9 +74,7 @@ def resolved_version(resolution: Resolution) -> VersionName:
         raise SelectorUnresolved(f"the server resolved {resolution.selector!r} to no version: {error}") from error
 
 
-async def pages(
-    method: Callable[..., Awaitable[Page]], request: Any, connection: Connection
-) -> AsyncIterator[Page]:
+async def pages(method: Callable[..., Awaitable[Page]], request: Any, connection: Connection) -> AsyncIterator[Page]:
     """Yield every page of a list, each fetched when the one before is used up."""
     request.page_size = request.page_size or PAGE_SIZE
     while True:

@@ -80,9 +80,7 @@ def _scalar(value: Any, field: str) -> Value:
         return Value(double_value=value)
     if isinstance(value, str):
         return Value(string_value=value)
-    raise _invalid(
-        field, f"{value!r} is not a bool, a 64-bit integer, a finite float, a text, or a flat list of these"
-    )
+    raise _invalid(field, f"{value!r} is not a bool, a 64-bit integer, a finite float, a text, or a flat list of these")
 
 
 def _invalid(field: str, message: str) -> FieldInvalid:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
@@ -66,11 +66,11 @@ class ArtifactWriter(ArtifactReader, Protocol):
         ...
 
     async def advance_upload(self, upload: Upload, committed_size: int) -> bool:
-        """Set the committed size and the expiry, if the session still is where `upload` says; return whether it was."""
+        """Store how far a session has come, if it still is open at `committed_size`; return whether it was."""
         ...
 
-    async def complete_upload(self, upload: Upload) -> bool:
-        """Let the namespace hold the blob, and complete the session if it still is where `upload` says.
+    async def complete_upload(self, upload: Upload, committed_size: int) -> bool:
+        """Let the namespace hold the blob and store the session as complete, if it still is open at `committed_size`.
 
         Returns whether it was. The blob's row is locked until the transaction ends: what removes blobs waits.
         """
@@ -164,7 +164,7 @@ class BlobStore(Protocol):
         """Return the size of what is stored under a digest; None when nothing is."""
         ...
 
-    def read(self, blob: Blob, offset: int, length: int, hasher: Hasher | None = None) -> AsyncIterator[bytes]:
+    def read(self, blob: Blob, offset: int, length: int, hasher: Hasher | None = None) -> AsyncGenerator[bytes]:
         """Yield the bytes of a range that lies within the blob, at most 1 MiB at a time.
 
         A hasher is given every chunk before it is yielded. Raises BlobCorrupt when what is stored has another size.

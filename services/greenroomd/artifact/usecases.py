@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -65,7 +65,7 @@ class Artifacts:
         async with self.store.read() as reader:
             return await reader.artifacts(namespace, before, limit)
 
-    async def read_blob(self, namespace: str, digest: str, offset: int, limit: int) -> AsyncIterator[bytes]:
+    async def read_blob(self, namespace: str, digest: str, offset: int, limit: int) -> AsyncGenerator[bytes]:
         """Yield a range of a blob; a limit of 0 means up to the end.
 
         A whole blob is hashed on its way, and its last chunk is given out only when the digest is right. Parts cannot

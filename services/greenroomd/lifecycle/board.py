@@ -108,9 +108,7 @@ class Board:
             slot = 1 if target.capacity else None
             return (self._place(version.name, version.artifact_digest, target.id, slot, displaced=False),)
         leaving = self._displace(holders[0], target, len(holders))
-        entering = self._place(
-            version.name, version.artifact_digest, target.id, holders[0].slot, displaced=False
-        )
+        entering = self._place(version.name, version.artifact_digest, target.id, holders[0].slot, displaced=False)
         return (entering, leaving)
 
     def _displace(self, holder: Holding, stage: Stage, holders: int) -> Placement:

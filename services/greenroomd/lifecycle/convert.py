@@ -40,9 +40,7 @@ def graph_to_proto(graph: domain.StageGraph) -> stage_graph_pb2.StageGraph:
             )
             for stage in graph.stages
         ],
-        edges=[
-            stage_graph_pb2.StageEdge(from_stage=edge.from_stage, to_stage=edge.to_stage) for edge in graph.edges
-        ],
+        edges=[stage_graph_pb2.StageEdge(from_stage=edge.from_stage, to_stage=edge.to_stage) for edge in graph.edges],
         update_time=timestamp(graph.update_time),
         etag=graph.etag,
     )

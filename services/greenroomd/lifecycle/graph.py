@@ -67,7 +67,9 @@ def contradictions(graph: StageGraph) -> list[PreconditionViolation]:
         subject = f"{edge.from_stage}->{edge.to_stage}"
         for end in dict.fromkeys((edge.from_stage, edge.to_stage)):
             if end not in ids:
-                add("UNKNOWN_STAGE", subject, f"the edge names {end}, which is not a stage; stages are {', '.join(ids)}")
+                add(
+                    "UNKNOWN_STAGE", subject, f"the edge names {end}, which is not a stage; stages are {', '.join(ids)}"
+                )
         if edge.from_stage == edge.to_stage:
             add("EDGE", subject, "an edge leads from one stage to another; remove it")
         if graph.edges.count(edge) > 1 and not any(unmet.subject == subject for unmet in found):
@@ -78,7 +80,9 @@ def contradictions(graph: StageGraph) -> list[PreconditionViolation]:
 def displacement_problem(graph: StageGraph, stage: Stage) -> str:
     """Return why versions that make room in `stage` would have nowhere to go; empty when they have."""
     if not stage.displaced_to:
-        return f"{stage.id} has capacity {stage.capacity}: say where the displaced version goes" if stage.capacity else ""
+        return (
+            f"{stage.id} has capacity {stage.capacity}: say where the displaced version goes" if stage.capacity else ""
+        )
     target = graph.stage(stage.displaced_to)
     if target is None:
         return f"{stage.displaced_to} is not a stage; stages are {', '.join(graph.ids)}"

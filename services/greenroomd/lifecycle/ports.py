@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from greenroomd.lifecycle.board import Entry, Holding, Placement
@@ -19,8 +18,8 @@ from greenroomd.lifecycle.domain import (
     TransitionState,
     VersionFacts,
 )
+from greenroomd.lifecycle.standings import Named, PastMove, Standing
 from greenroomd.platform.changelog.log import Recorded
-from greenroomd.platform.context import Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,54 +31,12 @@ class Rules:
     """By stage; stages without a policy are missing."""
 
 
-@dataclass(frozen=True, slots=True)
-class PastMove:
-    """A stored move of a version."""
-
-    version: str
-    from_stage: str
-    to_stage: str
-    displaced: bool
-    transition: str
-    actor: Actor
-    reason: str
-    time: datetime
-    revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class Pointed:
-    """What a stage or an alias names."""
-
-    version: str
-    artifact_digest: str
-    stage: str
-    """The stage that the version is in; empty when it was never moved."""
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """What a name after @ stands for in a model, all at one revision."""
-
-    graph: StageGraph
-    holder: Pointed | None
-    """The version that entered the stage of this name last."""
-    alias: Pointed | None
-    revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where one version is, at one revision."""
-
-    stage: str
-    revision: int
-
-
 class LifecycleReader(Protocol):
     """Reads of one connection. What is not there is None; lists are by name unless said otherwise."""
 
-    async def revision(self) -> int: ...
+    async def head(self) -> int:
+        """The last revision of the log."""
+        ...
 
     async def rules(self, namespace: str) -> Rules: ...
 
@@ -146,7 +103,7 @@ class LifecycleWriter(LifecycleReader, Protocol):
     """A transaction: what it writes and records becomes visible together, at `revision`, or not at all."""
 
     @property
-    def revision_made(self) -> int:
+    def revision(self) -> int:
         """The last revision that the transaction made; known after it has ended."""
         ...
 

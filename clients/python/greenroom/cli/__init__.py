@@ -33,8 +33,8 @@ def _print_version(value: bool) -> None:
 @app.callback()
 def options(
     context: typer.Context,
-    server: Annotated[str | None, typer.Option(help="host:port; https:// in front for TLS.", show_default=False)] = None,
-    token_file: Annotated[Path | None, typer.Option(help="File that holds the token.", show_default=False)] = None,
+    server: Annotated[str | None, typer.Option(help="host:port; https:// in front for TLS.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File that holds the token.")] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that a call may take.")] = 30.0,
     version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True)] = False,
 ) -> None:

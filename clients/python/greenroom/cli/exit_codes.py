@@ -1,17 +1,17 @@
 """What the exit code of `greenroom` says.
 
-    0    done; also a transition that was left PENDING, unless `--require-complete`
-    1    anything else: a defect of the server, a call it does not know
-    2    wrong usage or a request that is wrong whatever the state of the system
-    3    what was named does not exist
-    4    the state of the system does not allow it; also a PENDING transition with `--require-complete`
-    5    somebody else was faster, or what should be created exists
-    6    no usable credential, or no permission
-    7    the server cannot be reached or did not answer in time
-    8    bytes, a manifest or a file name failed verification
-    9    a quota, a full disk, a reader that is too slow
-    130  interrupted with Ctrl-C
-    141  the reader of the output went away
+0    done; also a transition that was left PENDING, unless `--require-complete`
+1    anything else: a defect of the server, a call it does not know
+2    wrong usage or a request that is wrong whatever the state of the system
+3    what was named does not exist
+4    the state of the system does not allow it; also a PENDING transition with `--require-complete`
+5    somebody else was faster, or what should be created exists
+6    no usable credential, or no permission
+7    the server cannot be reached or did not answer in time
+8    bytes, a manifest or a file name failed verification
+9    a quota, a full disk, a reader that is too slow
+130  interrupted with Ctrl-C
+141  the reader of the output went away
 """
 
 from __future__ import annotations

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
-from greenroom._governance_calls import DeploymentState
 from greenroom.cli.output import enum_word, print_json, print_line, print_table, short_digest, short_name, when
 from greenroom.cli.session import Json, current
 from greenroom.lifecycle.v1.lifecycle_service_pb2 import (
@@ -113,10 +112,8 @@ def policy(
                 return
         else:
             if changing:
-                checks = [] if no_checks else require_check
-                found = client.set_policy(namespace, stage, required_checks=checks or None, approvals=approvals)
-                if no_checks and found.required_checks:
-                    found = client.set_policy(namespace, stage, required_checks=[])
+                checks = [] if no_checks else require_check or None
+                found = client.set_policy(namespace, stage, required_checks=checks, approvals=approvals)
             else:
                 found = client.get_policy(namespace, stage)
             if as_json:
@@ -186,8 +183,7 @@ def deploy_report(
 ) -> None:
     """Record that a version runs somewhere, or no longer does."""
     with current(context).client() as client:
-        word = cast(DeploymentState, state.value)
-        reported = client.report_deployment(version, deployment, word, environment=environment, message=message)
+        reported = client.report_deployment(version, deployment, state.value, environment=environment, message=message)
     if as_json:
         print_json(reported)
     else:

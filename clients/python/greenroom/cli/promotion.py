@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
-from greenroom._lifecycle_calls import CheckState, TransitionState
 from greenroom.cli.exit_codes import PRECONDITION
 from greenroom.cli.output import enum_word, print_json, print_line, print_table, short_name, when
 from greenroom.cli.session import Json, current
@@ -109,7 +108,7 @@ def transitions(
     """List the transitions of a namespace or model, newest first."""
     model = of if "/" in of.removeprefix("namespaces/") else None
     namespace = of.removeprefix("namespaces/").partition("/")[0]
-    word = cast(TransitionState, state.value) if state else None
+    word = state.value if state else None
     with current(context).client() as client:
         found = list(client.list_transitions(namespace, model=model, state=word))
     if as_json:
@@ -151,7 +150,7 @@ def check(
                 print_json(ListChecksResponse(checks=checks))
                 return
         else:
-            reported = client.report_check(version, name, cast(CheckState, state.value), summary=summary, link=link)
+            reported = client.report_check(version, name, state.value, summary=summary, link=link)
             if as_json:
                 print_json(reported)
                 return

@@ -18,7 +18,6 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
-    insert,
     literal,
     null,
     select,
@@ -44,7 +43,8 @@ COMMIT_REVISION = text(
     "SELECT revision FROM changes WHERE resource = :name AND type = 'artifact.created' ORDER BY revision DESC LIMIT 1"
 )
 INSERT_ARTIFACT_BLOBS = text(
-    "INSERT INTO artifact_blobs (namespace, artifact, blob) SELECT :namespace, :artifact, unnest(CAST(:blobs AS text[]))"
+    "INSERT INTO artifact_blobs (namespace, artifact, blob)"
+    " SELECT :namespace, :artifact, unnest(CAST(:blobs AS text[]))"
 )
 
 
@@ -154,17 +154,17 @@ class PostgresArtifactReader:
             found,
             func.row_number().over(order_by=newest_first).label("number"),
             func.sum(found.c.bytes).over(order_by=newest_first, rows=(None, 0)).label("running"),
-            func.count().over().label("count"),
+            func.count().over().label("total"),
         ).subquery()
         query = (
-            select(measured.c.message, measured.c.count)
+            select(measured.c.message, measured.c.total)
             .where(measured.c.number <= limit, measured.c.running - measured.c.bytes < PAGE_BYTES)
             .order_by(measured.c.number)
         )
         rows = (await self._connection.execute(query)).all()
         described = (artifact_pb2.Artifact.FromString(row.message) for row in rows)
         page = tuple(convert.artifact_from_proto(message) for message in described)
-        return ArtifactPage(page, bool(rows) and rows[0].count > len(rows))
+        return ArtifactPage(page, bool(rows) and rows[0].total > len(rows))
 
     async def commit_revision(self, name: str) -> int:
         return int((await self._connection.execute(COMMIT_REVISION, {"name": name})).scalar_one())

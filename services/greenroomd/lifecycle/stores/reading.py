@@ -24,8 +24,16 @@ from greenroomd.lifecycle.domain import (
     namespace_of,
 )
 from greenroomd.lifecycle.graph import default_graph
-from greenroomd.lifecycle.ports import Named, PastMove, Pointed, Rules, Standing
-from greenroomd.lifecycle.stores.tables import aliases, assignments, checks, deployments, transition_versions, transitions
+from greenroomd.lifecycle.ports import Rules
+from greenroomd.lifecycle.standings import Named, PastMove, Pointed, Standing
+from greenroomd.lifecycle.stores.tables import (
+    aliases,
+    assignments,
+    checks,
+    deployments,
+    transition_versions,
+    transitions,
+)
 from greenroomd.platform.changelog.log import HEAD
 from greenroomd.platform.context import Actor
 
@@ -93,7 +101,7 @@ class PostgresLifecycleReader:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def revision(self) -> int:
+    async def head(self) -> int:
         return int((await self._connection.execute(HEAD)).scalar_one())
 
     async def rules(self, namespace: str) -> Rules:
@@ -133,9 +141,7 @@ class PostgresLifecycleReader:
 
     async def entries(self, model: str, stage: str) -> Sequence[Entry]:
         query = (
-            select(
-                assignments.c.version, assignments.c.kind, assignments.c.from_revision, assignments.c.to_revision
-            )
+            select(assignments.c.version, assignments.c.kind, assignments.c.from_revision, assignments.c.to_revision)
             .where(assignments.c.model == model, assignments.c.stage == stage)
             .order_by(assignments.c.from_revision)
         )
@@ -143,9 +149,7 @@ class PostgresLifecycleReader:
         return [Entry(row.version, TransitionKind(row.kind), row.from_revision, row.to_revision) for row in rows]
 
     async def past_moves(self, version: str) -> Sequence[PastMove]:
-        query = (
-            select(assignments).where(assignments.c.version == version).order_by(assignments.c.from_revision)
-        )
+        query = select(assignments).where(assignments.c.version == version).order_by(assignments.c.from_revision)
         return [
             PastMove(
                 version=row.version,

@@ -20,6 +20,7 @@ from greenroomd.lifecycle.domain import (
     Policy,
     StageGraph,
     Transition,
+    TransitionKind,
     TransitionState,
     last_segment,
     namespace_of,
@@ -113,7 +114,7 @@ class PostgresLifecycleWriter(PostgresLifecycleReader):
         self._openings: list[Opening] = []
 
     @property
-    def revision_made(self) -> int:
+    def revision(self) -> int:
         return self._transaction.revision
 
     async def lock(self, namespace: str, names: Iterable[str]) -> None:
@@ -232,7 +233,7 @@ def _row(opening: Opening, revisions: Sequence[int]) -> dict[str, Any]:
         "from_revision": revisions[opening.change],
         "to_revision": None if opening.ended_by is None else revisions[opening.ended_by],
         "displaced": move.displaced,
-        "kind": transition.kind.value,
+        "kind": (TransitionKind.MOVE if move.displaced else transition.kind).value,
         "transition": transition.name,
         "actor_id": transition.requester.id,
         "actor_kind": transition.requester.kind,

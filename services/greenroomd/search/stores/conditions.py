@@ -23,6 +23,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    literal_column,
     not_,
     or_,
     true,
@@ -128,7 +129,7 @@ def value_condition(field: ValueField, sign: Operator, operand: Operand) -> Cond
         case str() if sign is Operator.HAS:
             found.append(contains(table.c.text, operand))
         case str():
-            beginning = func.left(table.c.text, INDEXED_CHARACTERS)
+            beginning = func.left(table.c.text, literal_column(str(INDEXED_CHARACTERS)))
             found.append(table.c.text.is_not(None))
             found.append(NOT_BEYOND[sign](beginning, text_value(operand[:INDEXED_CHARACTERS])))
             found.append(SIGNS[sign](table.c.text, text_value(operand)))
@@ -170,9 +171,9 @@ def column_condition(column: Column, sign: Operator, operand: Operand) -> Condit
 
 
 def text_conditions(sign: Operator, operand: Operand, *columns: ColumnElement[str]) -> list[Condition]:
-    """Return what selects the rows in which one of the columns satisfies a comparison; nothing for any row."""
+    """Return what selects the rows in which one of the columns satisfies a comparison."""
     if isinstance(operand, Present):
-        return []
+        return [columns[0] != text_value("")]
     return [or_(*(compared(column, sign, str(operand)) for column in columns))]
 
 

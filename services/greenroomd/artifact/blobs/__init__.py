@@ -1,0 +1,1 @@
+"""Where bytes are kept: backends that implement `ports.BlobStore`."""

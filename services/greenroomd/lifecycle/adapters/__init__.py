@@ -1,0 +1,1 @@
+"""The lifecycle's way to its sibling service, over its public contract."""

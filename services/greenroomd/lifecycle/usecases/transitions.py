@@ -1,0 +1,269 @@
+"""Transitions: asking for a move, approving it, rejecting it, taking it back."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from greenroomd.lifecycle.domain import (
+    Approval,
+    Decision,
+    Transition,
+    TransitionKind,
+    TransitionState,
+    namespace_of,
+    parent_of,
+)
+from greenroomd.lifecycle.errors import (
+    ExpectedVersionMismatch,
+    SelfApproval,
+    TransitionClosed,
+    TransitionNotFound,
+    TransitionOpen,
+)
+from greenroomd.lifecycle.gates import unmet_gates
+from greenroomd.lifecycle.ports import Catalog, LifecycleReader, LifecycleStore, LifecycleWriter
+from greenroomd.lifecycle.usecases.completion import (
+    attempt,
+    change,
+    completed,
+    load_board,
+    ready_versions,
+    still_unmet,
+    write_outcome,
+)
+from greenroomd.lifecycle.usecases.rules import known_stage, policy_of
+from greenroomd.platform.changelog.log import Written
+from greenroomd.platform.clock import Clock
+from greenroomd.platform.context import caller
+from greenroomd.platform.errors import FieldViolation, field_invalid
+from greenroomd.platform.etags import check_etag, new_etag
+
+ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base 32: no letter that looks like a digit, and in the order of the characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A request to move versions, as the caller states it."""
+
+    namespace: str
+    versions: tuple[str, ...]
+    target_stage: str
+    reason: str
+    expected_current_version: str
+    """Empty when the caller expects nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transitions:
+    store: LifecycleStore
+    catalog: Catalog
+    clock: Clock
+
+    async def request(self, wanted: Wanted, *, validate_only: bool) -> Written[Transition]:
+        """Move versions, or note what is missing before they may move.
+
+        The models are locked before the catalog is asked, so a version cannot be deleted between its answer and the
+        move: see `CatalogService.DeleteVersion`.
+        """
+        check_wanted(wanted)
+        models = [parent_of(version) for version in wanted.versions]
+        async with self.store.write() as transaction:
+            await transaction.lock(wanted.namespace, models)
+            rules = await transaction.rules(wanted.namespace)
+            stage = known_stage(rules.graph, wanted.target_stage)
+            facts = await ready_versions(self.catalog, wanted.versions)
+            now = self.clock.now()
+            new = Transition(
+                name="" if validate_only else f"{wanted.namespace}/transitions/{transition_id(now)}",
+                kind=TransitionKind.MOVE,
+                state=TransitionState.PENDING,
+                versions=wanted.versions,
+                artifact_digests=tuple(version.artifact_digest for version in facts),
+                creators=tuple(version.creator.id for version in facts),
+                target_stage=stage.id,
+                reason=wanted.reason,
+                requester=caller(),
+                unmet_gates=(),
+                approvals=(),
+                moves=(),
+                outcome_reason="",
+                closer=None,
+                create_time=now,
+                close_time=None,
+                etag="" if validate_only else new_etag(),
+            )
+            expected = wanted.expected_current_version
+            board = await load_board(transaction, rules.graph, [new], also=[stage.id] if expected else [])
+            if expected:
+                check_expected(f"the holder of {stage.id}", expected, board.current(models[0], stage.id))
+            # Tried also while gates are unmet: a move that is impossible now is refused, not left pending.
+            outcome = completed(new, facts, board, now)
+            await check_none_open(transaction, wanted)
+            unmet = await still_unmet(transaction, rules, new)
+            pending = replace(new, unmet_gates=unmet)
+            if not validate_only and unmet:
+                await transaction.save_transition(pending)
+                transaction.record(change("requested", pending, None))
+            elif not validate_only:
+                await write_outcome(transaction, None, outcome)
+        answer = pending if unmet else outcome.transition
+        return Written(replace(answer, etag="") if validate_only else answer, transaction.revision)
+
+    async def get(self, name: str) -> Transition:
+        async with self.store.read() as reader:
+            found = await reader.transition(name)
+            if found is None:
+                raise TransitionNotFound(name)
+            return (await with_gates_of_now(reader, namespace_of(name), [found]))[0]
+
+    async def list(
+        self, namespace: str, model: str | None, state: TransitionState | None, before: str, limit: int
+    ) -> Sequence[Transition]:
+        """List transitions named below `before` (all when it is empty), newest first."""
+        await self.catalog.require_namespace(namespace)
+        async with self.store.read() as reader:
+            found = await reader.transitions(namespace, model, state, before, limit)
+            return await with_gates_of_now(reader, namespace, found)
+
+    async def approve(self, name: str, comment: str, etag: str) -> Written[Transition]:
+        async with self.store.write() as transaction:
+            before = await pending_transition(transaction, name)
+            check_not_own(before)
+            check_etag(name, etag, before.etag)
+            now = self.clock.now()
+            approved = replace(before, approvals=answered(before, Decision.APPROVED, comment, now), etag=new_etag())
+            rules = await transaction.rules(namespace_of(name))
+            unmet = await still_unmet(transaction, rules, approved)
+            if unmet:
+                after = replace(approved, unmet_gates=unmet)
+                await transaction.save_transition(after)
+                transaction.record(change("approved", after, before))
+            else:
+                board = await load_board(transaction, rules.graph, [approved])
+                outcome = await attempt(self.catalog, approved, board, now)
+                await write_outcome(transaction, before, outcome)
+                after = outcome.transition
+        return Written(after, transaction.revision)
+
+    async def reject(self, name: str, comment: str, etag: str) -> Written[Transition]:
+        return await self._close(name, TransitionState.REJECTED, "rejected", comment, etag)
+
+    async def cancel(self, name: str, comment: str, etag: str) -> Written[Transition]:
+        return await self._close(name, TransitionState.CANCELLED, "cancelled", comment, etag)
+
+    async def _close(
+        self, name: str, state: TransitionState, what: str, comment: str, etag: str
+    ) -> Written[Transition]:
+        async with self.store.write() as transaction:
+            before = await pending_transition(transaction, name)
+            check_etag(name, etag, before.etag)
+            now = self.clock.now()
+            rejecting = state is TransitionState.REJECTED
+            after = replace(
+                before,
+                state=state,
+                unmet_gates=(),
+                approvals=answered(before, Decision.REJECTED, comment, now) if rejecting else before.approvals,
+                outcome_reason=comment,
+                closer=caller(),
+                close_time=now,
+                etag=new_etag(),
+            )
+            await transaction.save_transition(after)
+            transaction.record(change(what, after, before))
+        return Written(after, transaction.revision)
+
+
+def check_wanted(wanted: Wanted) -> None:
+    """Raises InvalidArgument FIELD_INVALID with every field that does not fit the others."""
+    violations = []
+    seen: dict[str, int] = {}
+    for index, version in enumerate(wanted.versions):
+        if namespace_of(version) != wanted.namespace:
+            message = f"is not in {wanted.namespace}; a transition moves versions of one namespace"
+            violations.append(FieldViolation(f"versions[{index}]", message))
+        first = seen.setdefault(parent_of(version), index)
+        if first != index:
+            message = f"is of the same model as versions[{first}]; a transition moves one version of a model"
+            violations.append(FieldViolation(f"versions[{index}]", message))
+    if expected := wanted.expected_current_version:
+        if len(wanted.versions) > 1:
+            message = "can be given for a single version only"
+            violations.append(FieldViolation("expected_current_version", message))
+        elif parent_of(expected) not in seen:
+            message = f"is not of {next(iter(seen), 'the model')}, whose version is to move"
+            violations.append(FieldViolation("expected_current_version", message))
+    if violations:
+        raise field_invalid(*violations)
+
+
+def check_expected(where: str, expected: str, current: str) -> None:
+    """Raises ExpectedVersionMismatch when the caller expects a version and another one, or none, is there."""
+    if expected and expected != current:
+        raise ExpectedVersionMismatch(where, expected, current)
+
+
+async def check_none_open(reader: LifecycleReader, wanted: Wanted) -> None:
+    """Raises TransitionOpen."""
+    for transition in await reader.open_transitions(wanted.versions):
+        if transition.target_stage == wanted.target_stage:
+            version = next(version for version in transition.versions if version in wanted.versions)
+            raise TransitionOpen(transition.name, version, wanted.target_stage)
+
+
+async def pending_transition(transaction: LifecycleWriter, name: str) -> Transition:
+    """Return a pending transition, its models locked. Raises TransitionNotFound, TransitionClosed."""
+    found = await transaction.transition(name)
+    if found is None:
+        raise TransitionNotFound(name)
+    # What a transition moves never changes; everything else is read again under the lock.
+    await transaction.lock(namespace_of(name), found.models)
+    found = await transaction.transition(name) or found
+    if found.state is not TransitionState.PENDING:
+        raise TransitionClosed(name, found.state.name)
+    return found
+
+
+def check_not_own(transition: Transition) -> None:
+    """Raises SelfApproval when the caller requested the transition or made one of its versions."""
+    principal = caller().id
+    if principal == transition.requester.id:
+        raise SelfApproval(transition.name, principal, "requested the transition")
+    for version, creator in zip(transition.versions, transition.creators, strict=True):
+        if principal == creator:
+            raise SelfApproval(transition.name, principal, f"made {version}")
+
+
+def answered(transition: Transition, decision: Decision, comment: str, now: datetime) -> tuple[Approval, ...]:
+    """Return the answers with the caller's; who answers again changes the earlier answer."""
+    who = caller()
+    others = tuple(answer for answer in transition.approvals if answer.approver.id != who.id)
+    return (*others, Approval(who, decision, comment, now))
+
+
+async def with_gates_of_now(
+    reader: LifecycleReader, namespace: str, transitions: Sequence[Transition]
+) -> list[Transition]:
+    """Return the transitions, the pending ones with what is missing by the policy and the checks of now."""
+    pending = [transition for transition in transitions if transition.state is TransitionState.PENDING]
+    if not pending:
+        return [*transitions]
+    rules = await reader.rules(namespace)
+    reported = await reader.checks({version for transition in pending for version in transition.versions})
+    checks = {check.name: check for check in reported}
+    return [
+        replace(transition, unmet_gates=unmet_gates(policy_of(rules, transition.target_stage), transition, checks))
+        if transition.state is TransitionState.PENDING
+        else transition
+        for transition in transitions
+    ]
+
+
+def transition_id(now: datetime) -> str:
+    """Return an id of 16 characters that sorts by time: 56 bits of microseconds, 24 random bits."""
+    number = int(now.timestamp() * 1_000_000) << 24 | secrets.randbits(24)
+    return "".join(ID_ALPHABET[number >> shift & 31] for shift in range(75, -5, -5))

@@ -1,0 +1,1 @@
+"""Search's ways to the services that it indexes, over their public contracts."""
