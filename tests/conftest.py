@@ -20,7 +20,7 @@ from greenroomd.platform.server import ServerSettings
 from support.processes import Identities
 from support.server import RunningServer
 
-SERVICES = ("catalog",)
+SERVICES = ("artifact", "catalog", "lifecycle", "search")
 
 TEMPLATE = "greenroom_template"
 

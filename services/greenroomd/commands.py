@@ -12,13 +12,22 @@ from greenroomd import application, up
 from greenroomd.config import Config, ConfigError
 from greenroomd.embedded import EmbeddedError, default_data_folder
 from greenroomd.platform.identity import IdentityError, create_principal, revoke_principal
+from greenroomd.platform.interceptors import ServiceMisdeclaredError
 from greenroomd.platform.logs import configure_logs
 from greenroomd.platform.private_file import write_private
 from greenroomd.platform.server import ServerSettings, ServerStartError
 from greenroomd.platform.telemetry import Telemetry, TelemetryConfigError, TelemetrySettings, configure
 from greenroomd.targets import TargetError, parse_target
 
-EXPECTED_ERRORS = (ConfigError, EmbeddedError, IdentityError, ServerStartError, TargetError, TelemetryConfigError)
+EXPECTED_ERRORS = (
+    ConfigError,
+    EmbeddedError,
+    IdentityError,
+    ServerStartError,
+    ServiceMisdeclaredError,
+    TargetError,
+    TelemetryConfigError,
+)
 """Errors whose message is all that a person needs."""
 
 

@@ -17,6 +17,10 @@ from greenroomd.platform.wellknown import moment, timestamp, values_from_proto
 from greenroomd.search import domain
 from greenroomd.search.domain import Effects, SourceChange
 
+DEPLOYMENT_STATES = {
+    number: name.removeprefix("STATE_").lower() for name, number in DeploymentMessage.State.items() if number
+}
+
 
 def resource_bytes(resource: object) -> bytes:
     """Return the serialised SearchResource of a domain object, as the log stores it."""
@@ -113,7 +117,7 @@ def deployment_from_proto(message: DeploymentMessage) -> domain.Deployment:
     return domain.Deployment(
         name=message.name,
         version=message.version,
-        state=DeploymentMessage.State.Name(message.state).removeprefix("STATE_").lower(),
+        state=DEPLOYMENT_STATES.get(message.state, ""),
         environment=message.environment,
         message=message.SerializeToString(),
     )

@@ -104,7 +104,7 @@ def final_metrics(metrics: Iterable[Metric]) -> list[Metric]:
     for metric in metrics:
         key = (metric.name, metric.dataset, metric.slice)
         known = final.get(key)
-        if known is None or metric.step == 0 or known.step != 0 and metric.step >= known.step:
+        if known is None or metric.step == 0 or (known.step != 0 and metric.step >= known.step):
             final[key] = metric
     return list(final.values())
 

@@ -74,7 +74,7 @@ class Indexer:
             except GenerationChangedError:
                 continue
             except PositionLostError as lost:
-                logger.warning("the index does not belong to this log and is rebuilt", source=source.name, why=lost.reason)
+                logger.warning("the index is of another log and is rebuilt", source=source.name, why=lost.reason)
                 with suppress(GenerationChangedError):
                     await self.rebuild(expected_generation=generation)
                 # Not at once: a source that loses every position must not make the index empty itself in a loop.

@@ -134,7 +134,8 @@ def _read_key(found: Sequence[Token], at: int, keys: list[SortKey]) -> int:
 
 def _not_sortable(text: str) -> Callable[[int, str], OrderMalformed]:
     def fail(position: int, problem: str) -> OrderMalformed:
-        return OrderMalformed(position, unknown(text, SPELLINGS) if problem.startswith("there is no field") else problem)
+        is_unknown = problem.startswith("there is no field")
+        return OrderMalformed(position, unknown(text, SPELLINGS) if is_unknown else problem)
 
     return fail
 

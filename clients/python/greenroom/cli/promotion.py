@@ -108,9 +108,8 @@ def transitions(
     """List the transitions of a namespace or model, newest first."""
     model = of if "/" in of.removeprefix("namespaces/") else None
     namespace = of.removeprefix("namespaces/").partition("/")[0]
-    word = state.value if state else None
     with current(context).client() as client:
-        found = list(client.list_transitions(namespace, model=model, state=word))
+        found = list(client.list_transitions(namespace, model=model, state=state.value if state else None))
     if as_json:
         print_json(ListTransitionsResponse(transitions=found))
         return

@@ -49,7 +49,7 @@ CREATE = (
     """
     CREATE UNIQUE INDEX transition_versions_pending ON transition_versions (version, target_stage) WHERE pending
     """,
-    # A version is in `stage` from `from_revision` until before `to_revision`. A version that was never moved has no row.
+    # A version is in `stage` from `from_revision` until before `to_revision`. One that was never moved has no row.
     """
     CREATE TABLE assignments (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, func, or_, select, text
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from greenroom.lifecycle.v1 import alias_pb2, check_pb2, deployment_pb2, policy_pb2, stage_graph_pb2, transition_pb2
@@ -113,7 +113,7 @@ class PostgresLifecycleReader:
     async def holdings(
         self, models: Sequence[str], versions: Sequence[str], stages: Sequence[str]
     ) -> Sequence[Holding]:
-        wanted = assignments.c.version.in_(versions)
+        wanted: ColumnElement[bool] = assignments.c.version.in_(versions)
         if stages:
             wanted = or_(wanted, assignments.c.model.in_(models) & assignments.c.stage.in_(stages))
         return await self._holdings(wanted)
@@ -121,7 +121,7 @@ class PostgresLifecycleReader:
     async def model_holdings(self, model: str) -> Sequence[Holding]:
         return await self._holdings(assignments.c.model == model)
 
-    async def _holdings(self, wanted: Any) -> Sequence[Holding]:
+    async def _holdings(self, wanted: ColumnElement[bool]) -> Sequence[Holding]:
         columns = (
             assignments.c.version,
             assignments.c.artifact_digest,

@@ -82,7 +82,7 @@ Operand = str | bool | int | float | datetime | Present
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One condition. True when one of the field's values satisfies it; `fields.py` says which operands a field takes."""
+    """One condition. True when one of the field's values satisfies it; `fields.py` says what a field takes."""
 
     field: Field
     operator: Operator

@@ -46,7 +46,7 @@ def read_field(name: Token, dataset: Token | None, slice: Token | None, fail: Fa
             _refuse(slice, fail, "deployment.state has no slices")
             return DeploymentStateField(None if dataset is None else _text(dataset))
     for qualifier in (dataset, slice):
-        _refuse(qualifier, fail, f"only metric.NAME and deployment.state take {quote('@')}, only metric.NAME {quote('#')}")
+        _refuse(qualifier, fail, "@ follows metric.NAME or deployment.state only, # follows metric.NAME only")
     match head:
         case "param" if key:
             return ValueField("param", key)
@@ -62,14 +62,14 @@ def read_field(name: Token, dataset: Token | None, slice: Token | None, fail: Fa
 def unknown(text: str, spellings: Collection[str]) -> str:
     """Return the problem of an unknown field, with the known one that is nearest."""
     head, dot, key = text.partition(".")
-    candidates = {spelling.removesuffix(".NAME") if spelling.endswith(".NAME") else spelling for spelling in spellings}
-    if near := get_close_matches(text, sorted(candidates), n=1):
-        guess = near[0] if near[0] in spellings else f"{near[0]}.NAME"
-    elif dot and (near := get_close_matches(head, ["metric", "param", "tag"], n=1)):
-        guess = f"{near[0]}.{key}"
+    named = [spelling.removesuffix(".NAME") for spelling in spellings if spelling.endswith(".NAME")]
+    if dot and (near := get_close_matches(head, named, n=1)):
+        guess = f"{near[0]}.{key or 'NAME'}"
+    elif near := get_close_matches(text, [*named, *spellings], n=1):
+        guess = f"{near[0]}.NAME" if near[0] in named else near[0]
     else:
         return f"there is no field {quote(text)}; known are {', '.join(sorted(spellings))}"
-    return f"there is no field {quote(text)}; did you mean {guess}?"
+    return f"there is no field {quote(text)}; did you mean {quote(guess)}?"
 
 
 def _text(token: Token) -> str:
@@ -124,7 +124,7 @@ def compare(field: Field, operator: Operator, at: int, operand: Operand, operand
 def _check_value(shown: str, operator: Operator, at: int, operand: Operand, operand_at: int) -> None:
     if operator is Operator.HAS:
         if not isinstance(operand, str):
-            raise FilterMalformed(operand_at, f"{shown}: takes a text to look for, or * for any value; use = for others")
+            raise FilterMalformed(operand_at, f"{shown}: takes a text or *; use = for numbers, true and false")
     elif operator in ORDERED and isinstance(operand, bool):
         raise FilterMalformed(at, "true and false have no order; use = or !=")
 

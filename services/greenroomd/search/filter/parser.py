@@ -4,6 +4,8 @@
     all        = any { "AND" any }
     any        = one { "OR" one }               OR binds tighter than AND, as AIP-160 says
     one        = "NOT" one | "(" all ")" | field operator operand
+
+What fields, operators and operands there are stands in `fields.py`.
 """
 
 from __future__ import annotations
@@ -100,7 +102,8 @@ class _Parser:
         field = fields.read_field(name, dataset, slice, FilterMalformed)
         sign = self._take()
         if sign.kind is not Kind.OPERATOR:
-            raise FilterMalformed(sign.position, f"a comparison is expected after {quote(name.text)}: = != < <= > >= or :")
+            problem = f"a comparison is expected after {quote(name.text)}, one of = != < <= > >= :"
+            raise FilterMalformed(sign.position, problem)
         at = self._peek()
         operand = self._operand(str(sign.value))
         operator = Operator.EQUAL if sign.value == "!=" else Operator(sign.value)

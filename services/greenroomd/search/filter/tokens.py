@@ -129,8 +129,8 @@ class _Lexer:
         number = float(found[0])
         if not math.isfinite(number):
             raise self._wrong(self._at, f"{quote(found[0])} is too large for a number")
-        whole = found[1] is None and found[2] is None and abs(number) < 2**63
-        self._add(Kind.NUMBER, found.end(), int(found[0]) if whole else number)
+        whole = int(found[0]) if found[1] is None and found[2] is None else None
+        self._add(Kind.NUMBER, found.end(), number if whole is None or abs(whole) >= 2**63 else whole)
 
     def _quoted(self, start: int) -> tuple[int, str]:
         """Read the text in quotes that starts at `start`; return where it ends and what it says."""

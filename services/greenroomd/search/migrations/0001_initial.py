@@ -93,7 +93,7 @@ CREATE = (
             )
             """,
             f"CREATE INDEX {table}_of_version ON {table} (version, key)",
-            f"CREATE INDEX {table}_text ON {table} (key, \"left\"(text, 200), version) WHERE text IS NOT NULL",
+            f'CREATE INDEX {table}_text ON {table} (key, "left"(text, 200), version) WHERE text IS NOT NULL',
             f"CREATE INDEX {table}_number ON {table} (key, number, version) WHERE number IS NOT NULL",
         )
     ),

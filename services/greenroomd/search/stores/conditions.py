@@ -35,6 +35,7 @@ from greenroomd.search.filter.expression import (
     Comparison,
     DeploymentStateField,
     Expression,
+    Field,
     MetricField,
     Not,
     Operand,
@@ -88,14 +89,20 @@ def condition(expression: Expression) -> Condition:
             return or_(*map(condition, parts))
         case Not(part):
             return not_(condition(part))
-        case Comparison(MetricField() as field, sign, operand):
+        case Comparison(field, sign, operand):
+            return comparison(field, sign, operand)
+
+
+def comparison(field: Field, sign: Operator, operand: Operand) -> Condition:
+    match field:
+        case MetricField():
             return metric_condition(field, sign, operand)
-        case Comparison(ValueField() as field, sign, operand):
+        case ValueField():
             return value_condition(field, sign, operand)
-        case Comparison(DeploymentStateField() as field, _, operand):
+        case DeploymentStateField():
             return state_condition(field, operand)
-        case Comparison(Column() as column, sign, operand):
-            return column_condition(column, sign, operand)
+        case Column():
+            return column_condition(field, sign, operand)
 
 
 def some(table: Table, *conditions: Condition) -> Condition:
@@ -199,5 +206,3 @@ def number_of(operand: Operand) -> int | float:
 def exact(number: int | float) -> Decimal:
     """Return the decimal that a person means by a number: 0.1 is 0.1."""
     return Decimal(repr(number))
-
-

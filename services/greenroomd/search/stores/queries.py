@@ -31,7 +31,7 @@ from greenroomd.search.stores.conditions import VALUE_TABLES, Condition, conditi
 from greenroomd.search.stores.tables import aliases, deployments, metrics, versions
 from greenroomd.search.text_query import TextQuery
 
-SIMPLE = literal_column("'simple'::regconfig")
+SIMPLE: ColumnElement[Any] = literal_column("'simple'::regconfig")
 """Words as they are: model names and tags are in no particular language."""
 
 COLUMNS: dict[Column, tuple[ColumnElement[Any], Any]] = {
@@ -166,4 +166,3 @@ def beyond(order: Sequence[SortKey], sort: Sequence[SortExpression], after: Sequ
     bound = literal(value, sort[0][1])
     start = sort[0][0] <= bound if first.descending else sort[0][0] >= bound
     return and_(start, or_(*alternatives))
-

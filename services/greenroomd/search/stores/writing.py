@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import Text
 
-from greenroomd.search.domain import FIRST_STAGE, Deployment, Effects, Model, Version, model_sections, namespace_of
+from greenroomd.search.domain import FIRST_STAGE, Deployment, Effects, Model, Version, model_sections
 from greenroomd.search.stores.rows import (
     Row,
     dataset_rows,
