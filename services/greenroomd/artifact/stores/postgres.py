@@ -11,11 +11,13 @@ from uuid import UUID
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    LargeBinary,
     Select,
     Text,
     Uuid,
     any_,
     bindparam,
+    cast,
     delete,
     func,
     literal,
@@ -104,7 +106,7 @@ class PostgresArtifactReader:
 
     async def readable(self, namespace: str, digest: str) -> Readable | None:
         blob = (
-            select(blobs.c.size, null().label("manifest"))
+            select(blobs.c.size, cast(null(), LargeBinary).label("manifest"))
             .join(artifact_blobs, artifact_blobs.c.blob == blobs.c.digest)
             .where(artifact_blobs.c.namespace == namespace, artifact_blobs.c.blob == digest)
             .limit(1)

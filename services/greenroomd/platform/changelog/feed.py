@@ -57,8 +57,10 @@ class ChangeFeed:
     async def run(self) -> None:
         """Follow the log until cancelled."""
         while True:
+            # Not wait_for: on Python 3.11 it loses a cancellation that meets the wake-up.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._poll_interval)
+                async with asyncio.timeout(self._poll_interval):
+                    await self._wake.wait()
             self._wake.clear()
             if self._watchers:
                 await self._catch_up()

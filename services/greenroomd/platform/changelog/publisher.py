@@ -51,8 +51,10 @@ class Publisher:
         """Publish until cancelled. While Redis is away changes wait in the log."""
         redis_answers = True
         while True:
+            # Not wait_for: on Python 3.11 it loses a cancellation that meets the wake-up.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._sweep_interval)
+                async with asyncio.timeout(self._sweep_interval):
+                    await self._wake.wait()
             self._wake.clear()
             try:
                 while await self._publish_page() == PAGE:
