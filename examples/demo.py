@@ -207,7 +207,7 @@ def tell(story: Story, installation: Installation, folder: Path) -> None:
         say.append(f"Promoted by hand through staging: {moves(transition)}")
 
     with story.step() as say:
-        run(me, "policy", "demo", "production", "--check", "holdout-accuracy", "--approvals", "1")
+        run(me, "policy", "demo", "production", "--require-check", "holdout-accuracy", "--approvals", "1")
         run(me, "promote", f"{MODEL}/2", "staging", "--reason", "better candidate")
         say.append("From now on production demands a passed check and one approval")
         pending = run(me, "promote", f"{MODEL}/2", "production", "--reason", f"{percent(better['accuracy'])} right")

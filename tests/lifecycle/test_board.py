@@ -61,8 +61,8 @@ def test_the_displaced_version_gives_its_slot() -> None:
     board = Board(DEFAULT, [holding(1, "production", slot=1), holding(2, "staging")])
     moved = board.move([version(2)], stage("production"))
     assert [(placement.move, placement.slot) for placement in moved] == [
-        (StageMove(version(2).name, "staging", "production", False), 1),
         (StageMove(version(1).name, "production", "archived", True), None),
+        (StageMove(version(2).name, "staging", "production", False), 1),
     ]
     assert board.current(MODEL, "production") == version(2).name
     assert board.stage_of(version(1).name) == "archived"
@@ -73,8 +73,8 @@ def test_of_several_holders_the_first_that_entered_makes_room() -> None:
     board = Board(graph, [holding(1, "production", 2, 10), holding(2, "production", 1, 20), holding(3, "staging")])
     moved = board.move([version(3)], stage("production", graph))
     assert [(placement.move.version, placement.slot) for placement in moved] == [
-        (version(3).name, 2),
         (version(1).name, None),
+        (version(3).name, 2),
     ]
     assert [holder.version for holder in board.holders(MODEL, "production")] == [version(3).name, version(2).name]
 
@@ -111,8 +111,8 @@ def test_going_back_needs_no_edge_and_swaps_places() -> None:
     board = Board(DEFAULT, [holding(1, "archived"), holding(2, "production", 1)])
     moved = board.go_back(version(1), stage("production"))
     assert [(placement.move, placement.slot) for placement in moved] == [
-        (StageMove(version(1).name, "archived", "production", False), 1),
         (StageMove(version(2).name, "production", "archived", True), None),
+        (StageMove(version(1).name, "archived", "production", False), 1),
     ]
 
 

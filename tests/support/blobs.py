@@ -68,7 +68,7 @@ def raw_manifest(entries: Sequence[Any] = (), **changes: Any) -> bytes:
         "schemaVersion": 2,
         "mediaType": modelpack.MANIFEST_MEDIA_TYPE,
         "artifactType": modelpack.ARTIFACT_TYPE,
-        "config": {"mediaType": modelpack.CONFIG_MEDIA_TYPE, "digest": "sha256:" + "c" * 64, "size": 2},
+        "config": {"mediaType": modelpack.CONFIG_MEDIA_TYPE, "digest": "sha256:" + "f" * 64, "size": 2},
         "layers": list(entries) or [layer()],
         **changes,
     }
@@ -94,7 +94,7 @@ async def push_blob(artifact: Any, namespace: str, data: bytes) -> None:
 async def push(artifact: Any, namespace: str, files: Mapping[str, bytes]) -> Any:
     """Upload files through gRPC and commit them; return the CreateArtifactResponse."""
     document, config = manifest_of(files)
-    for data in (*files.values(), config):
+    for data in {*files.values(), config}:
         await push_blob(artifact, namespace, data)
     return await artifact.CreateArtifact(pb.CreateArtifactRequest(parent=namespace, manifest=document))
 

@@ -77,7 +77,7 @@ class Board:
             raise StageEdgeMissing(version, here, target.id, reachable)
 
     def move(self, versions: Sequence[VersionFacts], target: Stage) -> tuple[Placement, ...]:
-        """Move versions of different models along an edge; those that make room for them move too.
+        """Move versions of different models along an edge; those that make room for them move too, and come first.
 
         Raises StageUnchanged, StageEdgeMissing, StageFull.
         """
@@ -96,7 +96,7 @@ class Board:
                     taken = {holder.slot for holder in holders}
                     slot = next(slot for slot in range(1, target.capacity + 1) if slot not in taken)
             moved.append(self._place(version.name, version.artifact_digest, target.id, slot, displaced=False))
-        return (*moved, *displaced)
+        return (*displaced, *moved)
 
     def go_back(self, version: VersionFacts, target: Stage) -> tuple[Placement, ...]:
         """Return a stage to an earlier holder, without an edge: the one that entered last makes room for it.
@@ -109,7 +109,7 @@ class Board:
             return (self._place(version.name, version.artifact_digest, target.id, slot, displaced=False),)
         leaving = self._displace(holders[0], target, len(holders))
         entering = self._place(version.name, version.artifact_digest, target.id, holders[0].slot, displaced=False)
-        return (entering, leaving)
+        return (leaving, entering)
 
     def _displace(self, holder: Holding, stage: Stage, holders: int) -> Placement:
         if not stage.displaced_to:
