@@ -64,9 +64,13 @@ async def test_the_blocking_client_does_what_the_asynchronous_one_does(tmp_path:
 
 async def test_a_callback_that_uses_the_blocking_client_is_told_why_it_cannot(model: Path) -> None:
     def use(address: str) -> None:
-        with greenroom.connect(address, "gr_test_token") as client:
-            with pytest.raises(RuntimeError, match="callbacks"):
-                client.push("demo/digits", model, progress=lambda _: client.resolve("demo/digits@latest"))
+        client = greenroom.connect(address, "gr_test_token")
+
+        def resolve_again(_: greenroom.Progress) -> None:
+            client.resolve("demo/digits@latest")
+
+        with client, pytest.raises(RuntimeError, match="callbacks"):
+            client.push("demo/digits", model, progress=resolve_again)
 
     async with listening(hostile_server()) as address:
         await asyncio.to_thread(use, address)

@@ -68,7 +68,11 @@ def population(seed: int, size: int) -> list[Record]:
             if chance.random() < 0.25
         }
         values = [
-            {key: chance.choice([*scalars, tuple(chance.choices(scalars, k=2))]) for key in keys if chance.random() < 0.7}
+            {
+                key: chance.choice([*scalars, tuple(chance.choices(scalars, k=2))])
+                for key in keys
+                if chance.random() < 0.7
+            }
             for keys in (("team", "date"), ("depth", "kind"))
         ]
         message = version(
@@ -126,6 +130,9 @@ SIGNS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
+DIALECT: Any = postgresql.asyncpg.dialect  # SQLAlchemy gives it no types
+
+
 def quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
@@ -163,7 +170,7 @@ def metric_conditions(draw: st.DrawFn) -> Condition:
 def value_conditions(draw: st.DrawFn) -> Condition:
     table, key = draw(st.sampled_from([("tags", "team"), ("tags", "date"), ("params", "depth"), ("params", "kind")]))
     field = f"{table[:-1]}.{key}"
-    operand = draw(st.sampled_from([*NUMBERS, *TEXTS, True, False]))
+    operand: Any = draw(st.sampled_from([*NUMBERS, *TEXTS, True, False]))
     accepted = ["="] if isinstance(operand, bool) else list(SIGNS)
     sign = draw(st.sampled_from([*accepted, ":*", *([":"] if isinstance(operand, str) else [])]))
 
@@ -321,10 +328,31 @@ async def test_a_range_of_dates_in_tags(index: IndexUnderTest) -> None:
 
 
 INJECTIONS = [
-    "' OR '1'='1", "'; DROP TABLE versions; --", '" OR ""="', "\\'; SELECT pg_sleep(9); --", "%", "_", "%%", "\\", "\\\\",
-    "$1", ":name", "%s", "%(x)s", "{x}", "1) OR (1=1", "/* */", "--", "\x1a", "ʼ OR 1=1", "\u2028", "NULL", "E'\\\\x27'",
-    "' UNION SELECT message FROM versions --", "risk' AND 1=CAST((SELECT current_user) AS int) --",
-]  # fmt: skip
+    "' OR '1'='1",
+    "'; DROP TABLE versions; --",
+    '" OR ""="',
+    "\\'; SELECT pg_sleep(9); --",
+    "%",
+    "_",
+    "%%",
+    "\\",
+    "\\\\",
+    "$1",
+    ":name",
+    "%s",
+    "%(x)s",
+    "{x}",
+    "1) OR (1=1",
+    "/* */",
+    "--",
+    "\x1a",
+    "ʼ OR 1=1",
+    "\u2028",
+    "NULL",
+    "E'\\\\x27'",
+    "' UNION SELECT message FROM versions --",
+    "risk' AND 1=CAST((SELECT current_user) AS int) --",
+]
 
 
 @pytest.mark.parametrize("attack", INJECTIONS)
@@ -357,7 +385,7 @@ def test_what_a_caller_writes_never_stands_in_the_statement() -> None:
         )
         order = parse_order(f'metric.{key}@"{word}", tag.{key} desc', with_text=False)
         after = (1.0, None, word, word)
-        compiled = search_statement(Query("", None, filter, order, after, 20)).compile(dialect=postgresql.asyncpg.dialect())
+        compiled = search_statement(Query("", None, filter, order, after, 20)).compile(dialect=DIALECT())
         return str(compiled)
 
     first, second = statement("evil", 666, "abc"), statement("other", 7, "xyz")

@@ -194,9 +194,47 @@ def test_a_wrong_order_says_where_and_what(text: str, position: int, problem: st
 
 
 PIECES = st.sampled_from(
-    ["AND", "OR", "NOT", "(", ")", "=", "!=", "<", ">=", ":", "*", ",", "@", "#", '"', "\\", "'", "stage", "metric.f1",
-     "metric.f1@holdout", "tag.team", "param.", "number", "create_time", '"risk"', '"2026-10-01"', "0.9", "-1", "1e999",
-     "true", "deployment.state", "description", ";", "--", "%", "\0", "é", "𝔣", " "]  # fmt: skip
+    [
+        "AND",
+        "OR",
+        "NOT",
+        "(",
+        ")",
+        "=",
+        "!=",
+        "<",
+        ">=",
+        ":",
+        "*",
+        ",",
+        "@",
+        "#",
+        '"',
+        "\\",
+        "'",
+        "stage",
+        "metric.f1",
+        "metric.f1@holdout",
+        "tag.team",
+        "param.",
+        "number",
+        "create_time",
+        '"risk"',
+        '"2026-10-01"',
+        "0.9",
+        "-1",
+        "1e999",
+        "true",
+        "deployment.state",
+        "description",
+        ";",
+        "--",
+        "%",
+        "\0",
+        "é",
+        "𝔣",
+        " ",
+    ]
 )
 
 
@@ -226,7 +264,9 @@ def test_a_position_is_read_back_as_it_was_written(values: tuple[object, ...]) -
     assert read_position(write_position(values), KEYS) == values  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("texts", [[], ["x"], [""] * 5, ["n"] * 5, ["fzz", "n", "n", "m2026-10-01T00:00:00+00:00", "t"]])
+@pytest.mark.parametrize(
+    "texts", [[], ["x"], [""] * 5, ["n"] * 5, ["fzz", "n", "n", "m2026-10-01T00:00:00+00:00", "t"]]
+)
 def test_a_forged_position_is_refused(texts: list[str]) -> None:
     with pytest.raises(PageTokenInvalid):
         read_position(texts, KEYS)

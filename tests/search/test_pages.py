@@ -1,4 +1,4 @@
-"""Pages of a search: nothing twice, nothing left out, whatever is written meanwhile; text, and waiting for the index."""
+"""Pages of a search: nothing twice, nothing left out, whatever is written meanwhile; text; waiting."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ from greenroom.catalog.v1.model_pb2 import Model
 from greenroom.catalog.v1.version_pb2 import Version
 from greenroomd.platform.context import SYSTEM, Call, enter_call
 from greenroomd.platform.errors import InvalidArgument
+from greenroomd.platform.values import Value
 from greenroomd.search.domain import CATALOG, LIFECYCLE
 from greenroomd.search.errors import IndexBehind
 from greenroomd.search.usecases import BYTES_PER_PAGE
 from search.builders import EPOCH, IndexUnderTest, created, moved, version
 
 DIGITS = "namespaces/demo/models/digits"
+
+
+TAG_VALUES: Sequence[Value] = (1, 1.5, 2**60, "x", "y", "", True, (3, "z"))
 
 
 def numbered(number: int) -> str:
@@ -30,7 +34,8 @@ def various(number: int, chance: random.Random) -> Version:
     """A version with many ties in everything that can be sorted by."""
     metrics = [Metric(name="f1", dataset=dataset, value=chance.choice([0.1, 0.2, 0.3]))
                for dataset in ("a", "b") if chance.random() < 0.5]  # fmt: skip
-    tags = {"t": chance.choice([1, 1.5, 2**60, "x", "y", "", True, (3, "z")])} if chance.random() < 0.7 else {}
+    value: Value = chance.choice(TAG_VALUES)
+    tags = {"t": value} if chance.random() < 0.7 else {}
     return version(
         numbered(number),
         metrics=metrics,

@@ -59,9 +59,7 @@ async def register(stubs: Stubs, digest: str, **fields: Any) -> catalog.CreateVe
 
 
 async def report(stubs: Stubs, place: str, version: str, state: Deployment.State.ValueType, environment: str) -> int:
-    deployment = Deployment(
-        name=f"{DIGITS}/deployments/{place}", version=version, state=state, environment=environment
-    )
+    deployment = Deployment(name=f"{DIGITS}/deployments/{place}", version=version, state=state, environment=environment)
     answer = await stubs.lifecycle.ReportDeployment(lifecycle.ReportDeploymentRequest(deployment=deployment))
     return int(answer.revision)
 
@@ -248,7 +246,7 @@ async def test_an_index_of_another_log_is_rebuilt_by_itself(
         async def rebuilt() -> bool:
             index = (await stubs.search.GetIndex(pb.GetIndexRequest())).index
             count = 2 if "DELETE" in damage else 4
-            return index.generation == 1 and index.version_count == count
+            return bool(index.generation == 1 and index.version_count == count)
 
         await eventually(rebuilt)
     finally:
@@ -317,9 +315,7 @@ async def test_killed_while_indexing_it_loses_and_doubles_nothing(apart: Apart) 
         for number in range(120):
             tags = {"n": Value(int_value=number), "same": Value(string_value="x")}
             registered = await register(stubs, digest, tags=tags)
-            revision = await report(
-                stubs, f"p{number % 7}", registered.version.name, Deployment.STATE_RUNNING, "eu"
-            )
+            revision = await report(stubs, f"p{number % 7}", registered.version.name, Deployment.STATE_RUNNING, "eu")
             fresh[:] = at_least(catalog=registered.revision, lifecycle=revision)
         done.set()
 

@@ -159,7 +159,8 @@ class Connection:
             Unavailable: after `seconds`.
         """
         try:
-            await asyncio.wait_for(self._channel.channel_ready(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._channel.channel_ready()
         except TimeoutError:
             raise Unavailable(
                 f"cannot reach Greenroom at {self.server}: is it running? `greenroom up` starts one here"

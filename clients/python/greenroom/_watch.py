@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from greenroom._connection import Connection, method_name
 from greenroom._resume import Patience
 from greenroom.artifact.v1 import watch_pb2 as artifact_watch
 from greenroom.catalog.v1 import watch_pb2 as catalog_watch
-from greenroom.errors import FieldInvalid, GreenroomError, Unavailable, WatcherTooSlow
+from greenroom.errors import Cancelled, FieldInvalid, GreenroomError, Unavailable, WatcherTooSlow
 from greenroom.lifecycle.v1 import watch_pb2 as lifecycle_watch
 from greenroom.search.v1 import watch_pb2 as search_watch
 from greenroom.type.v1.change_pb2 import ChangeMetadata, WatchFilter
@@ -188,7 +189,9 @@ class ChangeStream:
                         )
                         try:
                             while True:
-                                response = await asyncio.wait_for(call.read(), BOOKMARK_SECONDS * _SILENCES)
+                                # Not wait_for: on Python 3.11 it can swallow the cancellation of this task.
+                                async with asyncio.timeout(BOOKMARK_SECONDS * _SILENCES):
+                                    response = await call.read()
                                 if response is grpc.aio.EOF:
                                     break
                                 if not self._live[service].is_set():
@@ -211,8 +214,16 @@ class ChangeStream:
                 except GreenroomError as error:
                     await patience.wait_after(error)
         except GreenroomError as error:
-            self._failure = error
-            await self._arrived.put(error)
+            self._end(error)
+        except asyncio.CancelledError:
+            self._end(Cancelled("the watch was closed"))
+            raise
+
+    def _end(self, error: GreenroomError) -> None:
+        """Let the reader know, after what has arrived already."""
+        self._failure = self._failure or error
+        with suppress(asyncio.QueueFull):  # then the reader is busy, and looks before it waits
+            self._arrived.put_nowait(error)
 
     def _request(self, service: str, token: str) -> Any:
         request = _REQUESTS[service](filter=self._filter, bookmark_interval_ms=int(BOOKMARK_SECONDS * 1000))

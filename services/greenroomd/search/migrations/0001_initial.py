@@ -88,12 +88,15 @@ CREATE = (
                 version text COLLATE "C" NOT NULL,
                 key text COLLATE "C" NOT NULL,
                 text text COLLATE "C",
+                beginning text COLLATE "C" GENERATED ALWAYS AS ("left"(text, 200)) STORED,
                 number numeric,
                 flag boolean
             )
             """,
             f"CREATE INDEX {table}_of_version ON {table} (version, key)",
-            f'CREATE INDEX {table}_text ON {table} (key, "left"(text, 200), version) WHERE text IS NOT NULL',
+            f"CREATE INDEX {table}_text ON {table} (key, beginning, version) WHERE text IS NOT NULL",
+            # How common a value is depends on the key; without it the planner takes every tag for a rare one.
+            f"CREATE STATISTICS {table}_values (mcv) ON key, beginning FROM {table}",
             f"CREATE INDEX {table}_number ON {table} (key, number, version) WHERE number IS NOT NULL",
         )
     ),

@@ -23,7 +23,6 @@ from sqlalchemy import (
     exists,
     func,
     literal,
-    literal_column,
     not_,
     or_,
     true,
@@ -136,13 +135,21 @@ def value_condition(field: ValueField, sign: Operator, operand: Operand) -> Cond
         case str() if sign is Operator.HAS:
             found.append(contains(table.c.text, operand))
         case str():
-            beginning = func.left(table.c.text, literal_column(str(INDEXED_CHARACTERS)))
-            found.append(table.c.text.is_not(None))
-            found.append(NOT_BEYOND[sign](beginning, text_value(operand[:INDEXED_CHARACTERS])))
-            found.append(SIGNS[sign](table.c.text, text_value(operand)))
+            found += [table.c.text.is_not(None), *text_comparison(table, sign, operand)]
         case _:
             found.append(SIGNS[sign](table.c.number, literal(exact(number_of(operand)), Numeric)))
     return some(table, *found)
+
+
+def text_comparison(table: Table, sign: Operator, operand: str) -> list[Condition]:
+    """Return a comparison of a long text in a form that the index on its beginning serves.
+
+    A text compares with a shorter operand as its beginning does. With a longer one the beginning only narrows it down.
+    """
+    if len(operand) < INDEXED_CHARACTERS:
+        return [SIGNS[sign](table.c.beginning, text_value(operand))]
+    narrowed = NOT_BEYOND[sign](table.c.beginning, text_value(operand[:INDEXED_CHARACTERS]))
+    return [narrowed, SIGNS[sign](table.c.text, text_value(operand))]
 
 
 def state_condition(field: DeploymentStateField, operand: Operand) -> Condition:

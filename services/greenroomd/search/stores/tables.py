@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Double, LargeBinary, MetaData, Numeric, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Computed,
+    DateTime,
+    Double,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+)
 from sqlalchemy.dialects.postgresql import TSVECTOR
 
 metadata = MetaData()
@@ -47,6 +59,7 @@ def _values(name: str) -> Table:
         Column("version", Text, nullable=False),
         Column("key", Text, nullable=False),
         Column("text", Text),
+        Column("beginning", Text, Computed("left(text, 200)")),
         Column("number", Numeric),
         Column("flag", Boolean),
     )
