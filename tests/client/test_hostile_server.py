@@ -21,7 +21,7 @@ from client.hostile_server import (
     renamed,
     serving,
 )
-from greenroom import AsyncClient, Credentials
+from greenroom import AsyncClient, Credentials, Progress
 from greenroom.artifact.v1 import artifact_service_pb2 as artifact
 from greenroom.errors import (
     DigestMismatch,
@@ -181,6 +181,18 @@ async def test_a_broken_download_goes_on_where_it_was(destination: Path) -> None
     assert (destination / "model.bin").read_bytes() == WEIGHTS
     assert pulled.bytes_fetched == len(WEIGHTS)
     assert hostile.reads == [0, 1 << 20, 1 << 20, 1 << 20, 3 << 20]
+
+
+async def test_an_interrupted_download_leaves_nothing_behind(destination: Path) -> None:
+    def interrupt(step: Progress) -> None:
+        if step.bytes_done:
+            pulling.cancel()
+
+    async with serving(hostile_server()) as client:
+        pulling = asyncio.create_task(client.pull("demo/digits@production", destination, progress=interrupt))
+        with pytest.raises(asyncio.CancelledError):
+            await pulling
+    assert not [name for name in files_in(destination) if name.endswith(".part")]
 
 
 async def test_a_silent_download_is_given_up(destination: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import secrets
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -129,7 +130,7 @@ class Arrival:
     """A file on its way into a folder: nameless until it is whole and verified, then there at once.
 
     Bytes go to a temporary file in the destination's own folder. `commit` syncs and renames it; `discard` removes it.
-    All methods block.
+    All methods block; `discard` may come from another thread and waits for a write that is under way.
     """
 
     def __init__(self, folder: Folder, path: str) -> None:
@@ -145,16 +146,18 @@ class Arrival:
             os.close(self._parent)
             raise
         self._hash = hashlib.sha256()
+        self._lock = threading.Lock()
         self.size = 0
         """Bytes written so far."""
 
     def write(self, data: bytes) -> None:
         """Append bytes and count them into the digest."""
-        self._hash.update(data)
-        self.size += len(data)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._fd, view) :]
+        with self._lock:
+            self._hash.update(data)
+            self.size += len(data)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._fd, view) :]
 
     @property
     def digest(self) -> str:
@@ -167,21 +170,23 @@ class Arrival:
         Raises:
             UnsafePath: a folder stands where the file should go.
         """
-        os.fsync(self._fd)
-        try:
-            os.rename(self._temporary, self._name, src_dir_fd=self._parent, dst_dir_fd=self._parent)
-        except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
-            raise unsafe(self._path, "cannot be written: a folder stands there") from error
-        os.fsync(self._parent)
-        self._close()
+        with self._lock:
+            os.fsync(self._fd)
+            try:
+                os.rename(self._temporary, self._name, src_dir_fd=self._parent, dst_dir_fd=self._parent)
+            except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+                raise unsafe(self._path, "cannot be written: a folder stands there") from error
+            os.fsync(self._parent)
+            self._close()
 
     def discard(self) -> None:
         """Remove the temporary file; does nothing after `commit`."""
-        if self._fd < 0:
-            return
-        with suppress(FileNotFoundError):
-            os.unlink(self._temporary, dir_fd=self._parent)
-        self._close()
+        with self._lock:
+            if self._fd < 0:
+                return
+            with suppress(FileNotFoundError):
+                os.unlink(self._temporary, dir_fd=self._parent)
+            self._close()
 
     def _close(self) -> None:
         os.close(self._fd)

@@ -131,7 +131,7 @@ class ArtifactPull:
 
     async def _fetch(self, folder: Folder, file: ManifestFile, meter: Meter) -> None:
         """Bring one file over, whatever breaks on the way."""
-        arrival = await asyncio.to_thread(Arrival, folder, file.path)
+        arrival = Arrival(folder, file.path)
         try:
             patience = Patience()
             while arrival.size < file.size:
@@ -153,7 +153,7 @@ class ArtifactPull:
             await asyncio.to_thread(arrival.commit)
             meter.finish(file.path)
         finally:
-            await asyncio.to_thread(arrival.discard)
+            arrival.discard()  # not awaited: an interrupt must not leave the file behind
 
     async def _read(self, arrival: Arrival, file: ManifestFile, meter: Meter) -> None:
         """Stream from where the file is until the stream ends."""

@@ -16,7 +16,6 @@ from rich.table import Table
 from rich.text import Text
 
 from greenroom.cli.session import visible
-from greenroom.names import InvalidName, ModelName, VersionName
 
 MISSING = "MISSING"
 """Printed for what should be known and is not; never a blank."""
@@ -39,8 +38,8 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, tit
         sys.stdout.flush()
         return
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for header in headers:
-        table.add_column(header, overflow="fold")
+    for index, header in enumerate(headers):
+        table.add_column(header, overflow="fold", no_wrap=index == 0)
     for row in cells:
         table.add_row(*(Text(cell) for cell in row))
     Console(highlight=False).print(table)
@@ -62,13 +61,14 @@ def tell(text: str) -> None:
 
 
 def short_name(name: str) -> str:
-    """Return the form that people type for a model or version, anything else as it is."""
-    for parse in (VersionName.parse, ModelName.parse):
-        try:
-            return parse(name).short
-        except InvalidName:
-            continue
-    return name.removeprefix("namespaces/")
+    """Return the form that people type: `demo/digits/3` for a version; what lies below keeps its kind."""
+    parts = name.split("/")
+    if parts[0] != "namespaces":
+        return name
+    shown = parts[1:2]
+    for kind, value in zip(parts[2::2], parts[3::2], strict=False):
+        shown += [value] if kind in {"models", "versions", "transitions"} else [kind, value]
+    return "/".join(shown if len(parts) % 2 == 0 else [*shown, parts[-1]])
 
 
 def short_digest(digest: str) -> str:

@@ -117,7 +117,7 @@ def transitions(
         ("transition", "state", "versions", "stage", "requester", "created", "missing"),
         (
             (
-                short_transition(one.name),
+                short_name(one.name),
                 enum_word(Transition.State.Name(one.state)),
                 " ".join(short_name(version) for version in one.versions),
                 one.target_stage,
@@ -176,7 +176,7 @@ def print_transition(transition: Transition, *, as_json: bool) -> None:
         return
     versions = " ".join(short_name(version) for version in transition.versions)
     state = enum_word(Transition.State.Name(transition.state))
-    name = short_transition(transition.name) or "dry run"
+    name = short_name(transition.name) or "dry run"
     print_line(f"{versions} to {transition.target_stage}: {state} ({name})")
     for move in transition.moves:
         how = "displaced" if move.displaced else "moved"
@@ -185,8 +185,3 @@ def print_transition(transition: Transition, *, as_json: bool) -> None:
         print_line(f"  missing: {gate.message}")
     if transition.outcome_reason:
         print_line(f"  {transition.outcome_reason}")
-
-
-def short_transition(name: str) -> str:
-    """Return `demo/ID` for a transition."""
-    return name.removeprefix("namespaces/").replace("/transitions/", "/")

@@ -140,7 +140,7 @@ def show(
         print_fields(
             (
                 ("namespace", short_name(namespace.name)),
-                ("description", namespace.description),
+                ("description", namespace.description or "-"),
                 ("created", f"{when(namespace.create_time)} by {namespace.creator.id}"),
             )
         )

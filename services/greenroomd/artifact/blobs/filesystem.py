@@ -137,7 +137,7 @@ class FilesystemBlobStore:
             if descriptor is not None:
                 return descriptor
             await asyncio.sleep(LOCK_PAUSE)
-        raise UploadBusy(upload_id)
+        raise UploadBusy(f"upload {upload_id}")
 
     async def _descriptor(self, opening: Callable[P, D], /, *args: P.args, **kwargs: P.kwargs) -> D:
         """Run what opens a file; when the caller is cancelled meanwhile, the file is closed again."""
