@@ -15,6 +15,9 @@ from greenroom.artifact.v1 import artifact_service_pb2 as pb
 from greenroom.artifact.v1.artifact_pb2 import File
 from greenroom.artifact.v1.blob_pb2 import Blob
 from greenroom.artifact.v1.watch_pb2 import WatchChangesRequest
+from greenroomd.application import start
+from greenroomd.config import Config
+from greenroomd.platform.server import ServerSettings
 from support.blobs import (
     MIB,
     blob_message,
@@ -29,6 +32,7 @@ from support.blobs import (
     raw_manifest,
     write_requests,
 )
+from support.processes import Identities
 from support.server import RunningServer, refusal, refused
 
 TEAM, OTHERS = "namespaces/team", "namespaces/others"
@@ -279,3 +283,19 @@ async def test_who_may_only_look_cannot_write(served: RunningServer) -> None:
         viewer.CreateArtifact(pb.CreateArtifactRequest(parent=TEAM, manifest=raw_manifest())),
     ):
         assert (await refused(call)).code == grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_abandoned_uploads_disappear_by_themselves(installation: tuple[Identities, dict[str, str]]) -> None:
+    identities, environment = installation
+    config = Config.from_environment({**environment, "GREENROOM_UPLOAD_EXPIRY_SECONDS": "0.4"})
+    application = await start(config, ("artifact",), ServerSettings(port=0, grace_seconds=1))
+    running = RunningServer(application, config, identities)
+    artifact = running.as_("admin").artifact
+    upload = await opened(artifact, b"abc")
+    await artifact.WriteUpload(iter(write_requests(upload.name, 0, [b"a"])))
+    request = pb.GetUploadRequest(name=upload.name)
+    assert (await artifact.GetUpload(request)).upload.committed_size == 1
+    await asyncio.sleep(1)
+    assert (await refused(artifact.GetUpload(request))).reason == "UPLOAD_NOT_FOUND"
+    assert list((config.blob_store / "uploads").iterdir()) == []
+    await running.close()

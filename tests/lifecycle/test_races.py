@@ -14,6 +14,7 @@ import pytest
 from greenroom.catalog.v1 import catalog_service_pb2 as catalog_pb
 from greenroom.catalog.v1.version_pb2 import Version
 from greenroom.lifecycle.v1 import lifecycle_service_pb2 as pb
+from greenroom.lifecycle.v1.check_pb2 import Check
 from greenroom.lifecycle.v1.transition_pb2 import Transition
 from greenroomd.lifecycle.stores.writing import PostgresLifecycleWriter, lock_key
 from support.lifecycle import DEMO, DIGITS, Team
@@ -40,7 +41,7 @@ async def outcomes(calls: Sequence[Awaitable[Any]]) -> list[str]:
 async def holders_by_revision(team: Team) -> list[int]:
     """Return how many versions were in production after each completed transition, from the first that entered on."""
     production: set[str] = set()
-    counts = []
+    counts: list[int] = []
     for change in await team.changes():
         if change.metadata.type != "transition.completed":
             continue
@@ -100,7 +101,7 @@ async def test_readers_never_see_zero_or_two(team: Team) -> None:
 async def test_without_the_lock_the_database_still_refuses_a_second_holder(
     team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And the tests above do see the lock's absence: some of the calls fail."""
+    """And the tests above would see that the lock is missing: some of the calls fail."""
     versions = await staged_versions(team)
 
     async def no_lock(self: PostgresLifecycleWriter, namespace: str, names: object) -> None: ...
@@ -202,16 +203,22 @@ async def test_what_deletion_asks_is_answered_after_moves_that_are_being_decided
     assert not (await asked).states[0].in_use
 
 
-async def test_a_check_that_completes_a_move_of_models_that_are_moving(team: Team) -> None:
-    """The locks of all models of a waiting transition are taken, whatever order others take them in."""
+async def test_a_check_waits_for_the_other_models_of_a_move_that_it_completes(team: Team, database_url: str) -> None:
     other = await team.model(f"{DEMO}/models/other")
     await team.policy("bias")
-    await team.policy(stage="staging")
     both = [await team.version(), await team.version(other)]
     await team.move(both, "staging")
     asked = (await team.request(both, "production")).transition
     await team.check(both[1], "bias")
-    noise = [await team.version(model) for model in (DIGITS, other) for _ in range(4)]
-    results = await outcomes([team.check(both[0], "bias"), *(team.request(version, "staging") for version in noise)])
-    assert results == ["OK"] * 9
+    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", lock_key(other))
+            await team.check(both[0], "bias", Check.STATE_RUNNING)
+            reported = asyncio.ensure_future(team.check(both[0], "bias"))
+            done, _ = await asyncio.wait([reported], timeout=0.3)
+            assert not done
+    finally:
+        await connection.close()
+    assert list((await reported).completed_transitions) == [asked.name]
     assert (await team.transition(asked.name)).state == Transition.STATE_COMPLETED

@@ -34,7 +34,7 @@ from greenroomd.lifecycle.errors import (
 )
 from greenroomd.lifecycle.handler import UseCases
 from greenroomd.lifecycle.stores.postgres import PostgresLifecycleStore
-from greenroomd.lifecycle.usecases.transitions import Wanted
+from greenroomd.lifecycle.usecases.requests import Wanted
 from greenroomd.platform.changelog.log import ChangeLog
 from greenroomd.platform.clock import SystemClock
 from greenroomd.platform.context import Actor

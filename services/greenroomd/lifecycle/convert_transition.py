@@ -1,4 +1,4 @@
-"""Transitions, and what answers say of versions, to protobuf and back."""
+"""Transitions to protobuf and back."""
 
 from __future__ import annotations
 

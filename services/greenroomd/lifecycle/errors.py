@@ -33,6 +33,13 @@ class VersionBeingDeleted(Aborted):
         super().__init__("CONFLICT", f"a deletion of {name} is being decided at this moment; try again")
 
 
+class MovedMeanwhile(Aborted):
+    def __init__(self) -> None:
+        super().__init__(
+            "CONFLICT", "another transition moved the same versions at this moment; nothing was written, try again"
+        )
+
+
 class StageUnknown(FailedPrecondition):
     def __init__(self, stage: str, known: Sequence[str]) -> None:
         super().__init__(

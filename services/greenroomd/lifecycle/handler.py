@@ -16,11 +16,12 @@ from greenroomd.lifecycle.ports import Catalog, LifecycleStore
 from greenroomd.lifecycle.usecases.aliases import Aliases
 from greenroomd.lifecycle.usecases.checks import Checks, Report
 from greenroomd.lifecycle.usecases.deployments import DeploymentReport, Deployments
+from greenroomd.lifecycle.usecases.requests import Wanted
 from greenroomd.lifecycle.usecases.resolve import Resolver
 from greenroomd.lifecycle.usecases.rollback import Rollbacks
 from greenroomd.lifecycle.usecases.rules import StageRules
 from greenroomd.lifecycle.usecases.states import States
-from greenroomd.lifecycle.usecases.transitions import Transitions, Wanted
+from greenroomd.lifecycle.usecases.transitions import Transitions
 from greenroomd.platform.changelog.streams import WatchStreams
 from greenroomd.platform.clock import Clock
 from greenroomd.platform.pagination import next_page_token, read_page

@@ -7,12 +7,16 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from greenroomd.platform.context import current_call
+from greenroomd.platform.errors import Unavailable
+from greenroomd.platform.failures import classify
 from greenroomd.platform.telemetry import OFF, Telemetry
 
 logger = structlog.get_logger()
 
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 30.0
+CANCEL_AGAIN_AFTER = 0.2
 HEALTHY_AFTER = 60.0
 """Seconds of running after which a failure counts as the first one again."""
 
@@ -34,9 +38,12 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Cancel everything and wait until it has ended."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        pending = set(self._tasks)
+        while pending:
+            # More than once: asyncio.wait_for of Python 3.11, which redis-py uses, can swallow a cancellation.
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_AFTER)
         self._tasks.clear()
 
     async def _keep_running(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
@@ -49,8 +56,13 @@ class Supervisor:
             try:
                 await work()
                 logger.warning("background work ended by itself and is started again", work=name)
-            except Exception:
-                logger.exception("background work failed and is started again", work=name, in_seconds=delay)
+            except Exception as error:
+                meaning = classify(error, current_call())
+                if isinstance(meaning, Unavailable):
+                    # What everybody waits for needs no stack, and comes back every few seconds.
+                    logger.warning("background work waits", work=name, why=meaning.message, in_seconds=delay)
+                else:
+                    logger.exception("background work failed and is started again", work=name, in_seconds=delay)
             if clock() - started > HEALTHY_AFTER:
                 delay = FIRST_DELAY
             await asyncio.sleep(delay)

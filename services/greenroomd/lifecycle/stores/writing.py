@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Table, delete, text
+from sqlalchemy import Table, TextClause, delete, text
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 
 from greenroomd.lifecycle import convert
 from greenroomd.lifecycle.board import Placement
@@ -20,15 +20,17 @@ from greenroomd.lifecycle.domain import (
     Policy,
     StageGraph,
     Transition,
-    TransitionKind,
     TransitionState,
     last_segment,
     namespace_of,
     parent_of,
 )
+from greenroomd.lifecycle.errors import MovedMeanwhile
+from greenroomd.lifecycle.stores.intervals import MOVE, Intervals
 from greenroomd.lifecycle.stores.reading import PostgresLifecycleReader
 from greenroomd.lifecycle.stores.tables import aliases, checks, deployments, policies, stage_graphs
 from greenroomd.platform.changelog.log import Recorded, WriteTransaction
+from greenroomd.platform.database import violated_constraint
 
 # Locks on names rather than rows: a model has no row here before its first move, and what is not there cannot be
 # locked. They end with the transaction. Keys come sorted, so that two transactions never wait for each other.
@@ -50,28 +52,8 @@ SAVE_TRANSITION = text("""
     ON CONFLICT (transition, version) DO UPDATE SET pending = EXCLUDED.pending
 """)
 
-# Runs after the log's lock is taken, so it is one statement. The INSERT reads from the UPDATE, which therefore comes
-# first: the place that a displaced version leaves is free when the other takes it.
-MOVE = text("""
-    WITH left_behind AS (
-        UPDATE assignments SET to_revision = leaving.revision
-        FROM unnest(CAST(:leaving AS text[]), CAST(:left_at AS bigint[])) AS leaving (version, revision)
-        WHERE assignments.version = leaving.version AND assignments.to_revision IS NULL
-        RETURNING 1
-    )
-    INSERT INTO assignments (
-        model, version, artifact_digest, stage, slot, from_stage, from_revision, to_revision, displaced, kind,
-        transition, actor_id, actor_kind, reason, time
-    )
-    SELECT entering.*
-    FROM (SELECT count(*) FROM left_behind) AS after_that, unnest(
-        CAST(:model AS text[]), CAST(:version AS text[]), CAST(:artifact_digest AS text[]), CAST(:stage AS text[]),
-        CAST(:slot AS int[]), CAST(:from_stage AS text[]), CAST(:from_revision AS bigint[]),
-        CAST(:to_revision AS bigint[]), CAST(:displaced AS boolean[]), CAST(:kind AS smallint[]),
-        CAST(:transition AS text[]), CAST(:actor_id AS text[]), CAST(:actor_kind AS text[]), CAST(:reason AS text[]),
-        CAST(:time AS timestamptz[])
-    ) AS entering
-""")
+GUARDS = ("assignments_one_stage", "assignments_slot", "transition_versions_pending")
+"""Unique indexes that refuse what must not be, also when two writers passed each other."""
 
 CLEAR_SLOTS = text("""
     UPDATE assignments SET slot = NULL
@@ -92,17 +74,6 @@ def lock_key(name: str) -> int:
     return int.from_bytes(hashlib.sha256(f"lifecycle {name}".encode()).digest()[:8], signed=True)
 
 
-@dataclass(slots=True)
-class Opening:
-    """An interval that the transaction opens, and perhaps also ends."""
-
-    change: int
-    """Which of the recorded changes it happens at."""
-    transition: Transition
-    placement: Placement
-    ended_by: int | None = None
-
-
 class PostgresLifecycleWriter(PostgresLifecycleReader):
     """Implements `ports.LifecycleWriter`."""
 
@@ -110,8 +81,7 @@ class PostgresLifecycleWriter(PostgresLifecycleReader):
         super().__init__(transaction.connection)
         self._transaction = transaction
         self._changes = 0
-        self._leaving: dict[str, int] = {}
-        self._openings: list[Opening] = []
+        self._intervals = Intervals()
 
     @property
     def revision(self) -> int:
@@ -130,30 +100,14 @@ class PostgresLifecycleWriter(PostgresLifecycleReader):
 
     def record_moves(self, change: Recorded, transition: Transition, placements: Sequence[Placement]) -> None:
         self.record(change)
-        index = self._changes - 1
-        for placement in placements:
-            version = placement.move.version
-            earlier = next((opening for opening in self._openings if _is_current(opening, version)), None)
-            if earlier is None:
-                self._leaving[version] = index
-            else:
-                earlier.ended_by = index
-            self._openings.append(Opening(index, transition, placement))
+        self._intervals.add(self._changes - 1, transition, placements)
 
     async def flush(self) -> None:
         """Append what was recorded to the log, then store the moves at the revisions that it made."""
-        if not self._openings:
-            return
-        last = await self._transaction.append()
-        revisions = [last - self._changes + 1 + index for index in range(self._changes)]
-        await self._connection.execute(
-            MOVE,
-            {
-                "leaving": list(self._leaving),
-                "left_at": [revisions[index] for index in self._leaving.values()],
-                **_columns([_row(opening, revisions) for opening in self._openings]),
-            },
-        )
+        if self._intervals:
+            last = await self._transaction.append()
+            revisions = range(last - self._changes + 1, last + 1)
+            await self._guarded(MOVE, self._intervals.parameters(revisions))
 
     async def save_graph(self, graph: StageGraph, changed_capacities: Sequence[str]) -> None:
         message = convert.graph_to_proto(graph).SerializeToString()
@@ -169,7 +123,7 @@ class PostgresLifecycleWriter(PostgresLifecycleReader):
         await self._upsert(policies, name=policy.name, namespace=namespace_of(policy.name), message=message)
 
     async def save_transition(self, transition: Transition) -> None:
-        await self._connection.execute(
+        await self._guarded(
             SAVE_TRANSITION,
             {
                 "name": transition.name,
@@ -211,37 +165,16 @@ class PostgresLifecycleWriter(PostgresLifecycleReader):
             message=convert.deployment_to_proto(deployment).SerializeToString(),
         )
 
+    async def _guarded(self, statement: TextClause, parameters: dict[str, Any]) -> None:
+        """Raises MovedMeanwhile when a guard of the database refuses what the lock should have prevented."""
+        try:
+            await self._connection.execute(statement, parameters)
+        except IntegrityError as error:
+            if violated_constraint(error) in GUARDS:
+                raise MovedMeanwhile from None
+            raise
+
     async def _upsert(self, table: Table, key: str = "name", /, **row: Any) -> None:
         statement = insert(table).values(**row)
         changed = {column: statement.excluded[column] for column in row if column != key}
         await self._connection.execute(statement.on_conflict_do_update(index_elements=[key], set_=changed))
-
-
-def _is_current(opening: Opening, version: str) -> bool:
-    return opening.ended_by is None and opening.placement.move.version == version
-
-
-def _row(opening: Opening, revisions: Sequence[int]) -> dict[str, Any]:
-    transition, move = opening.transition, opening.placement.move
-    return {
-        "model": parent_of(move.version),
-        "version": move.version,
-        "artifact_digest": opening.placement.artifact_digest,
-        "stage": move.to_stage,
-        "slot": opening.placement.slot,
-        "from_stage": move.from_stage,
-        "from_revision": revisions[opening.change],
-        "to_revision": None if opening.ended_by is None else revisions[opening.ended_by],
-        "displaced": move.displaced,
-        "kind": (TransitionKind.MOVE if move.displaced else transition.kind).value,
-        "transition": transition.name,
-        "actor_id": transition.requester.id,
-        "actor_kind": transition.requester.kind,
-        "reason": transition.reason,
-        "time": transition.close_time,
-    }
-
-
-def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Return one array a column, as `unnest` takes them."""
-    return {column: [row[column] for row in rows] for column in rows[0]}

@@ -10,7 +10,7 @@ from greenroomd.lifecycle.errors import AliasNotFound, AliasReserved
 from greenroomd.lifecycle.ports import Catalog, LifecycleStore
 from greenroomd.lifecycle.selectors import is_reserved
 from greenroomd.lifecycle.usecases.completion import require_ready
-from greenroomd.lifecycle.usecases.transitions import check_expected
+from greenroomd.lifecycle.usecases.requests import check_expected
 from greenroomd.platform.changelog.log import Recorded, Written
 from greenroomd.platform.clock import Clock
 from greenroomd.platform.context import caller

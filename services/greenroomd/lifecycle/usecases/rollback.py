@@ -18,8 +18,8 @@ from greenroomd.lifecycle.domain import (
 from greenroomd.lifecycle.errors import NothingToRollBackTo
 from greenroomd.lifecycle.ports import Catalog, LifecycleStore
 from greenroomd.lifecycle.usecases.completion import Outcome, require_ready, write_outcome
+from greenroomd.lifecycle.usecases.requests import check_expected, transition_id
 from greenroomd.lifecycle.usecases.rules import known_stage
-from greenroomd.lifecycle.usecases.transitions import check_expected, transition_id
 from greenroomd.platform.changelog.log import Written
 from greenroomd.platform.clock import Clock
 from greenroomd.platform.context import caller

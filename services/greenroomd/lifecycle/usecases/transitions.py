@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,13 +15,7 @@ from greenroomd.lifecycle.domain import (
     namespace_of,
     parent_of,
 )
-from greenroomd.lifecycle.errors import (
-    ExpectedVersionMismatch,
-    SelfApproval,
-    TransitionClosed,
-    TransitionNotFound,
-    TransitionOpen,
-)
+from greenroomd.lifecycle.errors import SelfApproval, TransitionClosed, TransitionNotFound
 from greenroomd.lifecycle.gates import unmet_gates
 from greenroomd.lifecycle.ports import Catalog, LifecycleReader, LifecycleStore, LifecycleWriter
 from greenroomd.lifecycle.usecases.completion import (
@@ -34,27 +27,18 @@ from greenroomd.lifecycle.usecases.completion import (
     still_unmet,
     write_outcome,
 )
+from greenroomd.lifecycle.usecases.requests import (
+    Wanted,
+    check_expected,
+    check_none_open,
+    check_wanted,
+    transition_id,
+)
 from greenroomd.lifecycle.usecases.rules import known_stage, policy_of
 from greenroomd.platform.changelog.log import Written
 from greenroomd.platform.clock import Clock
 from greenroomd.platform.context import caller
-from greenroomd.platform.errors import FieldViolation, field_invalid
 from greenroomd.platform.etags import check_etag, new_etag
-
-ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-"""Crockford's base 32: no letter that looks like a digit, and in the order of the characters."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A request to move versions, as the caller states it."""
-
-    namespace: str
-    versions: tuple[str, ...]
-    target_stage: str
-    reason: str
-    expected_current_version: str
-    """Empty when the caller expects nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,43 +162,6 @@ class Transitions:
         return Written(after, transaction.revision)
 
 
-def check_wanted(wanted: Wanted) -> None:
-    """Raises InvalidArgument FIELD_INVALID with every field that does not fit the others."""
-    violations = []
-    seen: dict[str, int] = {}
-    for index, version in enumerate(wanted.versions):
-        if namespace_of(version) != wanted.namespace:
-            message = f"is not in {wanted.namespace}; a transition moves versions of one namespace"
-            violations.append(FieldViolation(f"versions[{index}]", message))
-        first = seen.setdefault(parent_of(version), index)
-        if first != index:
-            message = f"is of the same model as versions[{first}]; a transition moves one version of a model"
-            violations.append(FieldViolation(f"versions[{index}]", message))
-    if expected := wanted.expected_current_version:
-        if len(wanted.versions) > 1:
-            message = "can be given for a single version only"
-            violations.append(FieldViolation("expected_current_version", message))
-        elif parent_of(expected) not in seen:
-            message = f"is not of {next(iter(seen), 'the model')}, whose version is to move"
-            violations.append(FieldViolation("expected_current_version", message))
-    if violations:
-        raise field_invalid(*violations)
-
-
-def check_expected(where: str, expected: str, current: str) -> None:
-    """Raises ExpectedVersionMismatch when the caller expects a version and another one, or none, is there."""
-    if expected and expected != current:
-        raise ExpectedVersionMismatch(where, expected, current)
-
-
-async def check_none_open(reader: LifecycleReader, wanted: Wanted) -> None:
-    """Raises TransitionOpen."""
-    for transition in await reader.open_transitions(wanted.versions):
-        if transition.target_stage == wanted.target_stage:
-            version = next(version for version in transition.versions if version in wanted.versions)
-            raise TransitionOpen(transition.name, version, wanted.target_stage)
-
-
 async def pending_transition(transaction: LifecycleWriter, name: str) -> Transition:
     """Return a pending transition, its models locked. Raises TransitionNotFound, TransitionClosed."""
     found = await transaction.transition(name)
@@ -261,9 +208,3 @@ async def with_gates_of_now(
         else transition
         for transition in transitions
     ]
-
-
-def transition_id(now: datetime) -> str:
-    """Return an id of 16 characters that sorts by time: 56 bits of microseconds, 24 random bits."""
-    number = int(now.timestamp() * 1_000_000) << 24 | secrets.randbits(24)
-    return "".join(ID_ALPHABET[number >> shift & 31] for shift in range(75, -5, -5))
