@@ -7,24 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
-import signal
-import stat
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from local_installation import Installation, Subscriber, own_folder, run
+
 import greenroom
 
-BIN = Path(sys.executable).parent
 DIGITS = Path(__file__).parent / "digits"
 MODEL = "demo/digits"
+MISSING = {"KIND_CHECK": "the check {subject}", "KIND_APPROVAL": "an approval"}
 
 
 class Story:
@@ -45,81 +42,6 @@ class Story:
 
     def total(self) -> float:
         return time.monotonic() - self._started
-
-
-class Installation:
-    """A `greenroom up` on a folder of the demo's own, with its own credentials file."""
-
-    def __init__(self, folder: Path) -> None:
-        self.data = folder / "data"
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")},
-            "GREENROOM_CREDENTIALS": str(folder / "credentials.json"),
-        }
-        self._log = (folder / "greenroom-up.log").open("wb")
-        self._process = subprocess.Popen(
-            [BIN / "greenroom", "up", "--data", self.data, "--port", "0"],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-        )
-
-    def wait_until_up(self) -> str:
-        """Return the address once it is printed."""
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if line.split()[:1] == ["address"]:
-                return line.split()[1]
-        sys.exit(f"greenroom up ended early; what it said is in {self._log.name}")
-
-    def stop(self) -> None:
-        """End it as Ctrl-C does, and whatever it started."""
-        self._process.send_signal(signal.SIGINT)
-        self._process.wait(30)
-        self._log.close()
-
-    def principal(self, id: str, role: str) -> dict[str, str]:
-        """Create a principal and return the environment in which the tools act as it."""
-        token = self.data.parent / f"{id}.token"
-        create = ["token", "create", id, "--data", self.data, "--role", role, "--out", token]
-        subprocess.run([BIN / "greenroomd", *create], check=True, stdout=subprocess.DEVNULL, env=self.environment)
-        return {**self.environment, "GREENROOM_TOKEN_FILE": str(token)}
-
-
-def run(environment: dict[str, str], *command: str | Path) -> Any:
-    """Run a greenroom command in a process of its own and return the JSON document that it prints."""
-    done = subprocess.run([BIN / "greenroom", *command, "--json"], env=environment, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"greenroom {' '.join(map(str, command))} exited with {done.returncode}:\n{done.stderr}")
-    return json.loads(done.stdout)
-
-
-class Subscriber:
-    """`greenroom watch` in another process, noting what arrives and when."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        command = [BIN / "greenroom", "watch", MODEL, "--type", "transition.completed", "--json"]
-        self._process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        self.received: list[tuple[float, dict[str, Any]]] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self.received.append((time.time(), json.loads(line)))
-
-    def wait_for(self, count: int) -> None:
-        deadline = time.monotonic() + 20
-        while len(self.received) < count:
-            if time.monotonic() > deadline:
-                sys.exit(f"the subscriber received {len(self.received)} of {count} changes in 20 s")
-            time.sleep(0.01)
-
-    def stop(self) -> None:
-        self._process.send_signal(signal.SIGINT)
-        self._process.wait(10)
 
 
 def train(folder: Path, kind: str) -> dict[str, Any]:
@@ -196,11 +118,12 @@ def tell(story: Story, installation: Installation, folder: Path) -> None:
             files = f"{version.artifact_size_bytes / 1024:.0f} KiB as {version.artifact_digest[:19]}…"
             commit = f"commit {facts.code.commit[:8]}" if facts.code.commit else "no commit"
             libraries = f"Python {facts.environment.python_version}, {len(facts.environment.libraries)} libraries"
-            line = f"{MODEL}/{number}: {files} with metrics, parameters, dataset digest, {commit}, {libraries}"
+            line = f"{MODEL}/{number}: {files} and {facts.metrics[0].name}, parameters,"
+            line += f" dataset digest, {commit}, {libraries}"
             say.append(f"Pushed {line}" if number == 1 else f"   and {line}")
 
     with story.step() as say:
-        subscriber = Subscriber(me)
+        subscriber = Subscriber(me, MODEL)
         run(me, "promote", f"{MODEL}/1", "staging", "--reason", "first candidate")
         subscriber.wait_for(1)
         transition = run(me, "promote", f"{MODEL}/1", "production", "--reason", "first release")
@@ -211,8 +134,9 @@ def tell(story: Story, installation: Installation, folder: Path) -> None:
         run(me, "promote", f"{MODEL}/2", "staging", "--reason", "better candidate")
         say.append("From now on production demands a passed check and one approval")
         pending = run(me, "promote", f"{MODEL}/2", "production", "--reason", f"{percent(better['accuracy'])} right")
-        missing = "; ".join(gate["message"] for gate in pending["unmetGates"])
-        say.append(f"Requested production for {MODEL}/2: {pending['state'].removeprefix('STATE_')}. {missing}")
+        missing = " and ".join(MISSING[gate["kind"]].format(**gate) for gate in pending["unmetGates"])
+        state = pending["state"].removeprefix("STATE_")
+        say.append(f"Requested production for {MODEL}/2: {state}, still missing {missing}")
 
     with story.step() as say:
         ci, reviewer = installation.principal("ci", "deployer"), installation.principal("reviewer", "approver")
@@ -275,20 +199,7 @@ def check_pull(environment: dict[str, str], serving: Path, expected: int, known:
 
 
 def greenroom_time(text: str) -> float:
-    from datetime import datetime
-
     return datetime.fromisoformat(text).timestamp()
-
-
-def own_folder() -> Path:
-    """Return an empty folder for the demo, always the same one, which nobody else has prepared."""
-    folder = Path(tempfile.gettempdir()) / f"greenroom-demo-{os.geteuid()}"
-    if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != os.geteuid()):
-        sys.exit(f"{folder} belongs to somebody else; remove it, or set TMPDIR to another folder")
-    shutil.rmtree(folder, ignore_errors=True)
-    # As root the databases run as another user, who has to pass through.
-    folder.mkdir(mode=stat.S_IRWXU | (stat.S_IXGRP | stat.S_IXOTH if os.geteuid() == 0 else 0))
-    return folder
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Compiles the protos to the descriptor image that buf reads. The schema registry is not needed, nor any network.
 
-    python protos/image.py build/protos.binpb --with-comments
+python protos/image.py build/protos.binpb --with-comments
 """
 
 from __future__ import annotations

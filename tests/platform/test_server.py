@@ -91,7 +91,7 @@ async def test_a_server_starts_although_a_dependency_is_away(tmp_path: Path) -> 
 
 async def until(ask: Any, expected: Any) -> None:
     async with asyncio.timeout(5):
-        while await ask() != expected:  # noqa: ASYNC110 - what a probe sees has no event
+        while await ask() != expected:
             await asyncio.sleep(0.02)
 
 

@@ -194,3 +194,12 @@ class Usage:
     """Whether its stage or an alias keeps it from being deleted."""
     stage: str
     aliases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """New values of what can change on a model or a version; None leaves a field as it is."""
+
+    description: str | None = None
+    tags: Mapping[str, Value] | None = None
+    owner: str | None = None

@@ -11,8 +11,9 @@ from greenroom.catalog.v1 import catalog_service_pb2 as pb
 from greenroom.catalog.v1.catalog_service_pb2_grpc import CatalogServiceServicer
 from greenroom.catalog.v1.watch_pb2 import WatchChangesRequest, WatchChangesResponse
 from greenroomd.catalog import convert
+from greenroomd.catalog.domain import Annotations
 from greenroomd.catalog.full_view import ArtifactView, LifecycleView
-from greenroomd.catalog.usecases import Annotations, Catalog
+from greenroomd.catalog.usecases import Catalog
 from greenroomd.platform.changelog.streams import WatchStreams
 from greenroomd.platform.errors import FieldViolation, field_invalid
 from greenroomd.platform.pagination import cut, next_page_token, read_page
@@ -40,18 +41,18 @@ class CatalogHandler(CatalogServiceServicer):
 
     async def CreateNamespace(self, request: pb.CreateNamespaceRequest, context: Any) -> pb.CreateNamespaceResponse:
         require_name("namespace", request.namespace.name)
-        written = await self._catalog.create_namespace(request.namespace.name, request.namespace.description)
+        written = await self._catalog.models.create_namespace(request.namespace.name, request.namespace.description)
         return pb.CreateNamespaceResponse(
             namespace=convert.namespace_to_proto(written.value), revision=written.revision
         )
 
     async def GetNamespace(self, request: pb.GetNamespaceRequest, context: Any) -> pb.GetNamespaceResponse:
-        namespace = await self._catalog.get_namespace(request.name)
+        namespace = await self._catalog.models.get_namespace(request.name)
         return pb.GetNamespaceResponse(namespace=convert.namespace_to_proto(namespace))
 
     async def ListNamespaces(self, request: pb.ListNamespacesRequest, context: Any) -> pb.ListNamespacesResponse:
         page = read_page(request)
-        rows = await self._catalog.list_namespaces(page.after[0] if page.after else "", page.size + 1)
+        rows = await self._catalog.models.list_namespaces(page.after[0] if page.after else "", page.size + 1)
         rows, last = cut(rows, page.size)
         return pb.ListNamespacesResponse(
             namespaces=[convert.namespace_to_proto(row) for row in rows],
@@ -61,24 +62,24 @@ class CatalogHandler(CatalogServiceServicer):
     async def CreateModel(self, request: pb.CreateModelRequest, context: Any) -> pb.CreateModelResponse:
         model = request.model
         require_name("model", model.name)
-        written = await self._catalog.create_model(
+        written = await self._catalog.models.create_model(
             model.name, model.description, values_from_proto(model.tags), model.owner
         )
         return pb.CreateModelResponse(model=convert.model_to_proto(written.value), revision=written.revision)
 
     async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
-        model = await self._catalog.get_model(request.name)
+        model = await self._catalog.models.get_model(request.name)
         response = pb.GetModelResponse(model=convert.model_to_proto(model))
         if request.view == pb.VIEW_FULL:
             response.state.CopyFrom(await self._lifecycle.model_state(model.name))
-            if latest := await self._catalog.latest_version(model.name):
+            if latest := await self._catalog.lookup.latest_if_any(model.name):
                 response.latest_version.CopyFrom(convert.version_to_proto(latest))
         return response
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
         page = read_page(request)
         namespace = None if request.parent == ALL_NAMESPACES else request.parent
-        rows = await self._catalog.list_models(namespace, page.after[0] if page.after else "", page.size + 1)
+        rows = await self._catalog.models.list_models(namespace, page.after[0] if page.after else "", page.size + 1)
         rows, last = cut(rows, page.size)
         return pb.ListModelsResponse(
             models=[convert.model_to_proto(row) for row in rows],
@@ -89,11 +90,11 @@ class CatalogHandler(CatalogServiceServicer):
         model = request.model
         require_name("model", model.name)
         new = new_annotations(model, request.update_mask, ("description", "tags", "owner"))
-        written = await self._catalog.update_model(model.name, model.etag, new)
+        written = await self._catalog.models.update_model(model.name, model.etag, new)
         return pb.UpdateModelResponse(model=convert.model_to_proto(written.value), revision=written.revision)
 
     async def CreateVersion(self, request: pb.CreateVersionRequest, context: Any) -> pb.CreateVersionResponse:
-        written = await self._catalog.create_version(
+        written = await self._catalog.versions.create_version(
             request.parent,
             convert.new_version_from_proto(request.version),
             allow_duplicate_artifact=request.allow_duplicate_artifact,
@@ -101,7 +102,7 @@ class CatalogHandler(CatalogServiceServicer):
         return pb.CreateVersionResponse(version=convert.version_to_proto(written.value), revision=written.revision)
 
     async def GetVersion(self, request: pb.GetVersionRequest, context: Any) -> pb.GetVersionResponse:
-        version = await self._catalog.get_version(request.name)
+        version = await self._catalog.versions.get_version(request.name)
         response = pb.GetVersionResponse(version=convert.version_to_proto(version))
         if request.view == pb.VIEW_FULL:
             response.artifact.CopyFrom(await self._artifacts.artifact(version.namespace, version.artifact_digest))
@@ -112,13 +113,13 @@ class CatalogHandler(CatalogServiceServicer):
     async def LookupVersion(self, request: pb.LookupVersionRequest, context: Any) -> pb.LookupVersionResponse:
         match request.WhichOneof("by"):
             case "number":
-                version = await self._catalog.lookup_number(request.parent, request.number)
+                version = await self._catalog.lookup.with_number(request.parent, request.number)
             case "semver_range":
-                version = await self._catalog.lookup_semver(request.parent, request.semver_range)
+                version = await self._catalog.lookup.in_range(request.parent, request.semver_range)
             case "artifact_digest":
-                version = await self._catalog.lookup_artifact(request.parent, request.artifact_digest)
+                version = await self._catalog.lookup.with_artifact(request.parent, request.artifact_digest)
             case "latest" if request.latest:
-                version = await self._catalog.lookup_latest(request.parent)
+                version = await self._catalog.lookup.latest(request.parent)
             case _:
                 message = "set latest to true, or number, semver_range or artifact_digest"
                 raise field_invalid(FieldViolation("by", message))
@@ -127,7 +128,7 @@ class CatalogHandler(CatalogServiceServicer):
     async def ListVersions(self, request: pb.ListVersionsRequest, context: Any) -> pb.ListVersionsResponse:
         page = read_page(request)
         before = int(page.after[0]) if page.after else BEYOND_EVERY_NUMBER
-        rows = await self._catalog.list_versions(
+        rows = await self._catalog.versions.list_versions(
             request.parent, before, page.size + 1, with_deleted=request.show_deleted
         )
         rows, last = cut(rows, page.size)
@@ -145,11 +146,11 @@ class CatalogHandler(CatalogServiceServicer):
         if not version.name:
             raise field_invalid(FieldViolation("version.name", "is required: the resource name of the version"))
         new = new_annotations(version, request.update_mask, ("description", "tags"))
-        written = await self._catalog.update_version(version.name, version.etag, new)
+        written = await self._catalog.versions.update_version(version.name, version.etag, new)
         return pb.UpdateVersionResponse(version=convert.version_to_proto(written.value), revision=written.revision)
 
     async def DeleteVersion(self, request: pb.DeleteVersionRequest, context: Any) -> pb.DeleteVersionResponse:
-        written = await self._catalog.delete_version(request.name, request.etag)
+        written = await self._catalog.deletion.delete(request.name, request.etag)
         return pb.DeleteVersionResponse(version=convert.version_to_proto(written.value), revision=written.revision)
 
     async def WatchChanges(self, request: WatchChangesRequest, context: Any) -> AsyncIterator[WatchChangesResponse]:

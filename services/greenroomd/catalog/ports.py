@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
+from uuid import UUID
 
 from greenroomd.catalog.domain import ArtifactSummary, Model, Namespace, Usage, Version
 from greenroomd.platform.changelog.log import Recorded
@@ -81,6 +82,12 @@ class CatalogWriter(CatalogReader, Protocol):
         ...
 
     async def save_version(self, version: Version) -> None: ...
+
+    async def deletion_lease(self, name: str) -> UUID | None:
+        """Return which DeleteVersion is deciding about a version; None when none is."""
+        ...
+
+    async def set_deletion_lease(self, name: str, lease: UUID | None) -> None: ...
 
 
 class CatalogStore(Protocol):

@@ -21,7 +21,7 @@ def build(context: ServiceContext) -> BuiltService:
     runtime = LogRuntime.build(context, resource_bytes, CatalogChange)
     artifacts = GrpcArtifacts(context.channels.to("artifact"))
     lifecycle = GrpcLifecycle(context.channels.to("lifecycle"))
-    catalog = Catalog(PostgresCatalogStore(runtime.log), artifacts, lifecycle, context.clock)
+    catalog = Catalog.on(PostgresCatalogStore(runtime.log), artifacts, lifecycle, context.clock)
     handler = CatalogHandler(catalog, artifacts, lifecycle, runtime.streams(WatchChangesResponse))
     return BuiltService(
         name="catalog",

@@ -144,6 +144,13 @@ class Internal(GreenroomError):
     code = Code.INTERNAL
 
 
+def conflict(
+    message: str = "another writer changed the same thing at this moment; nothing was written, try again",
+) -> Aborted:
+    """Return the error for a writer that lost against another one."""
+    return Aborted("CONFLICT", message)
+
+
 def field_invalid(*violations: FieldViolation) -> InvalidArgument:
     """Return the error for violated request fields, all at once; the message names the first."""
     first = violations[0]

@@ -11,7 +11,7 @@ import redis.exceptions
 import sqlalchemy.exc
 
 from greenroomd.platform.context import Call
-from greenroomd.platform.errors import Aborted, DeadlineExceeded, GreenroomError, Internal, ResourceExhausted
+from greenroomd.platform.errors import DeadlineExceeded, GreenroomError, Internal, ResourceExhausted, conflict
 from greenroomd.platform.status import dependency_unavailable, from_rpc_error
 
 POSTGRES = "postgresql"
@@ -47,11 +47,6 @@ def classify(error: Exception, call: Call) -> GreenroomError:
         f"the server failed in a way that it should not; its log says why under request id {call.correlation_id}",
         request_id=call.correlation_id,
     )
-
-
-def conflict() -> Aborted:
-    """Return the error for a writer that lost against another one."""
-    return Aborted("CONFLICT", "another writer changed the same thing at this moment; nothing was written, try again")
 
 
 def deadline_exceeded() -> DeadlineExceeded:

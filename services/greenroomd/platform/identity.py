@@ -24,6 +24,7 @@ from typing import Any, Literal
 import structlog
 
 from greenroomd.platform.context import Principal
+from greenroomd.platform.private_file import write_private
 
 logger = structlog.get_logger()
 
@@ -231,23 +232,7 @@ def _write(path: Path, entries: Sequence[StoredPrincipal]) -> None:
             {"id": e.id, "kind": e.kind, "roles": list(e.roles), "secret_sha256": e.secret_sha256} for e in entries
         ]
     }
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(document, file, indent=2)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_private(path, json.dumps(document, indent=2) + "\n")
 
 
 @contextmanager

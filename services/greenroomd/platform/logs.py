@@ -21,6 +21,8 @@ from greenroomd.platform.context import current_call
 
 SECRET = re.compile(r"gr_([a-z0-9-]+)_[A-Za-z0-9_\-]{8,}")
 MASK = r"gr_\1_…"
+STACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+"""Stacks without the values of local variables: those can be secrets, and rendering them stalls the event loop."""
 ENCODER = json.JSONEncoder(ensure_ascii=False, default=repr, separators=(",", ":"))
 
 
@@ -41,9 +43,9 @@ def configure_logs(level: str = "INFO", *, stream: TextIO | None = None, json_li
         add_call,
     ]
     render: list[Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(serializer=to_json)]
+        [STACKS, structlog.processors.JSONRenderer(serializer=to_json)]
         if as_json
-        else [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+        else [structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)]
     )
     structlog.configure(
         processors=[*shared, *render, mask_line],

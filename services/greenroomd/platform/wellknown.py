@@ -10,11 +10,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from greenroom.type.v1.actor_pb2 import Actor as ActorMessage
 from greenroom.type.v1.value_pb2 import Value as ValueMessage
 from greenroom.type.v1.value_pb2 import ValueList
-from greenroomd.platform.context import Actor
+from greenroomd.platform.context import Actor, ActorKind
 from greenroomd.platform.values import Scalar, Value
 
-ACTOR_KINDS = {"user": ActorMessage.KIND_USER, "service": ActorMessage.KIND_SERVICE}
-ACTOR_KIND_NAMES = {number: name for name, number in ACTOR_KINDS.items()}
+ACTOR_KINDS: dict[ActorKind, ActorMessage.Kind.ValueType] = {
+    "user": ActorMessage.KIND_USER,
+    "service": ActorMessage.KIND_SERVICE,
+}
+ACTOR_KIND_NAMES: dict[ActorMessage.Kind.ValueType, ActorKind] = {number: name for name, number in ACTOR_KINDS.items()}
 
 
 def timestamp(moment: datetime | None) -> Timestamp | None:

@@ -36,6 +36,7 @@ CREATE = (
         state smallint NOT NULL,
         semver text NOT NULL,
         artifact_digest text NOT NULL,
+        deletion_lease uuid,
         message bytea NOT NULL,
         CONSTRAINT versions_number UNIQUE (model, number)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Select, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -196,6 +197,13 @@ class PostgresCatalogWriter(PostgresCatalogReader):
         message = convert.version_to_proto(version).SerializeToString()
         statement = update(versions).where(versions.c.name == version.name)
         await self._execute(statement.values(state=version.state.value, message=message))
+
+    async def deletion_lease(self, name: str) -> UUID | None:
+        query = select(versions.c.deletion_lease).where(versions.c.name == name)
+        return (await self._connection.scalars(query)).one_or_none()
+
+    async def set_deletion_lease(self, name: str, lease: UUID | None) -> None:
+        await self._execute(update(versions).where(versions.c.name == name).values(deletion_lease=lease))
 
     async def _execute(self, statement: Any) -> None:
         await self._connection.execute(statement)

@@ -34,5 +34,6 @@ versions = Table(
     Column("state", SmallInteger, nullable=False),
     Column("semver", Text, nullable=False),
     Column("artifact_digest", Text, nullable=False),
+    Column("deletion_lease", Uuid),
     Column("message", LargeBinary, nullable=False),
 )

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from greenroomd.platform.context import current_call
+from greenroomd.platform.context import ActorKind, current_call
 from greenroomd.platform.database import Database
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ class StoredChange:
     related: list[str]
     namespace: str
     actor_id: str
-    actor_kind: str
+    actor_kind: ActorKind
     time: datetime
     request_id: str
     request_hash: bytes

@@ -17,8 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from greenroomd.platform.changelog.log import FoundRequest
 from greenroomd.platform.context import Call
-from greenroomd.platform.errors import GreenroomError, InvalidArgument
-from greenroomd.platform.failures import conflict, is_lost_race
+from greenroomd.platform.errors import GreenroomError, InvalidArgument, conflict
+from greenroomd.platform.failures import is_lost_race
 from greenroomd.platform.interceptors.link import Context, Proceed, Wiring
 from greenroomd.platform.interceptors.methods import Method, ServiceMisdeclaredError
 from greenroomd.platform.service import RequestLog
