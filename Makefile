@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 BUF_IMAGE := build/protos.binpb
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint fmt gen bench soak proto-image proto-release constraints clean
+.PHONY: help setup demo up test lint fmt gen docs bench soak proto-image proto-release constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ fmt: $(READY) ## rewrite Python and protos in the house style
 
 gen: $(READY) ## generate the Python of the protos again
 	$(BIN)/python protos/generate.py
+
+docs: $(READY) ## write docs/errors.md from the protos again
+	$(BIN)/python docs/generate.py
 
 bench: $(READY) ## measure against references in the same run; writes build/bench.json
 	$(BIN)/python tests/bench/run.py
