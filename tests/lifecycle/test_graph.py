@@ -73,4 +73,4 @@ def test_a_graph_that_does_not_fit_what_is_there() -> None:
         ("STAGE_IN_USE", "gone"),
         ("ALIAS", "m1/aliases/a"),
     ]
-    assert "3 version(s) of m1" in problems[1].message
+    assert "3 versions of m1" in problems[1].message

@@ -47,7 +47,9 @@ class Calls:
 
     async def _transition(self, transition: AnyTransition) -> str:
         """Return a transition's name; for a version, the name of its one pending transition."""
-        if not isinstance(transition, str) or transition.startswith("namespaces/") or transition.count("/") < 2:
+        if isinstance(transition, str) and "@" in transition:
+            transition = str(await self._version(transition))
+        elif not isinstance(transition, str) or transition.startswith("namespaces/") or transition.count("/") < 2:
             return str(transition_name(transition))
         version = version_name(transition)
         request = ListTransitionsRequest(

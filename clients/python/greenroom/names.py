@@ -19,9 +19,9 @@ the server refuses a wrong one with the field's path.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 SEGMENTS: dict[str, str] = {
     "namespace": r"[a-z0-9][a-z0-9-]{0,61}[a-z0-9]",
@@ -59,18 +59,38 @@ class InvalidName(ValueError):
 
     def __init__(self, text: str, template: str) -> None:
         shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
-        super().__init__(f"{shown!r} is not {describe(template)}")
+        super().__init__(f"{shown!r} is not {describe(template, text)}")
         self.text = text
         self.template = template
 
 
-def describe(template: str) -> str:
-    """Return what a template accepts, in words: the template itself and what its last variable may be."""
+def describe(template: str, text: str = "") -> str:
+    """Return what a template accepts, in words: the template itself and what its variables may be.
+
+    Args:
+        template: the template; alternatives are separated by `|`.
+        text: what was given instead. When it has the template's shape, only the variables that it gets wrong are
+            explained.
+    """
     forms = " or ".join(template.split("|"))
-    variables = re.findall(r"\{(\w+)\}", template)
+    variables = _wrong_variables(template, text) or re.findall(r"\{(\w+)\}", template)
     if not variables:
         return forms
-    return f"{forms} ({', '.join(f'{name}: {HINTS[name]}' for name in dict.fromkeys(variables))})"
+    return f"{forms} ({'; '.join(f'{name}: {HINTS[name]}' for name in dict.fromkeys(variables))})"
+
+
+def _wrong_variables(template: str, text: str) -> list[str]:
+    wrong = []
+    expected, given = template.split("/"), text.split("/")
+    if len(expected) != len(given):
+        return []
+    for segment, value in zip(expected, given, strict=True):
+        variable = re.fullmatch(r"\{(\w+)\}", segment)
+        if variable is None and segment != value:
+            return []
+        if variable is not None and not re.fullmatch(SEGMENTS[variable[1]], value):
+            wrong.append(variable[1])
+    return wrong
 
 
 @cache
@@ -95,55 +115,62 @@ def _alternative(form: str, *, named: bool) -> str:
     return "/".join(parts)
 
 
-def _groups(text: str, template: str) -> dict[str, str]:
+def _values(text: str, template: str) -> list[Any]:
+    """Return what stands for each variable of a template, in its order; a version as a number. Raises InvalidName."""
     found = template_pattern(template).fullmatch(text)
     if found is None:
         raise InvalidName(text, template)
-    return found.groupdict()
+    return [int(value) if variable == "version" else value for variable, value in found.groupdict().items()]
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class NamespaceName:
+class ResourceName:
+    """A resource name in its parts; the fields are the template's variables, in their order."""
+
+    TEMPLATE: ClassVar[str]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a resource name. Raises InvalidName."""
+        return cls(*_values(text, cls.TEMPLATE))
+
+    def __str__(self) -> str:
+        return re.sub(r"\{\w+\}", "{}", self.TEMPLATE).format(*(getattr(self, field.name) for field in fields(self)))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class NamespaceName(ResourceName):
     """`namespaces/{namespace}`."""
 
     TEMPLATE: ClassVar[str] = "namespaces/{namespace}"
 
     namespace: str
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a resource name. Raises InvalidName."""
-        return cls(**_groups(text, cls.TEMPLATE))
 
-    def __str__(self) -> str:
-        return f"namespaces/{self.namespace}"
+@dataclass(frozen=True, slots=True, order=True)
+class _InNamespace(ResourceName):
+    namespace: str
+
+    @property
+    def parent(self) -> NamespaceName:
+        """The namespace that it is in."""
+        return NamespaceName(self.namespace)
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class ModelName:
+class ModelName(_InNamespace):
     """`namespaces/{namespace}/models/{model}`."""
 
     TEMPLATE: ClassVar[str] = "namespaces/{namespace}/models/{model}"
 
-    namespace: str
     model: str
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a resource name. Raises InvalidName."""
-        return cls(**_groups(text, cls.TEMPLATE))
 
     @classmethod
     def parse_short(cls, text: str) -> Self:
         """Read `demo/digits`, or the full resource name. Raises InvalidName."""
         if text.startswith("namespaces/") and text.count("/") > 1:
             return cls.parse(text)
-        return cls(**_groups(text, "{namespace}/{model}"))
-
-    @property
-    def parent(self) -> NamespaceName:
-        """The namespace that the model is in."""
-        return NamespaceName(self.namespace)
+        return cls(*_values(text, "{namespace}/{model}"))
 
     @property
     def short(self) -> str:
@@ -154,50 +181,41 @@ class ModelName:
         """Return the name of one of the model's versions."""
         return VersionName(self.namespace, self.model, number)
 
-    def __str__(self) -> str:
-        return f"namespaces/{self.namespace}/models/{self.model}"
+
+@dataclass(frozen=True, slots=True, order=True)
+class _OfModel(ResourceName):
+    namespace: str
+    model: str
+
+    @property
+    def parent(self) -> ModelName:
+        """The model that it belongs to."""
+        return ModelName(self.namespace, self.model)
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class VersionName:
+class VersionName(_OfModel):
     """`namespaces/{namespace}/models/{model}/versions/{version}`."""
 
     TEMPLATE: ClassVar[str] = "namespaces/{namespace}/models/{model}/versions/{version}"
 
-    namespace: str
-    model: str
     number: int
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a resource name. Raises InvalidName."""
-        groups = _groups(text, cls.TEMPLATE)
-        return cls(groups["namespace"], groups["model"], int(groups["version"]))
 
     @classmethod
     def parse_short(cls, text: str) -> Self:
         """Read `demo/digits/3`, or the full resource name. Raises InvalidName."""
         if text.startswith("namespaces/") and text.count("/") > 2:
             return cls.parse(text)
-        groups = _groups(text, "{namespace}/{model}/{version}")
-        return cls(groups["namespace"], groups["model"], int(groups["version"]))
-
-    @property
-    def parent(self) -> ModelName:
-        """The model that the version belongs to."""
-        return ModelName(self.namespace, self.model)
+        return cls(*_values(text, "{namespace}/{model}/{version}"))
 
     @property
     def short(self) -> str:
         """The form that people type: `demo/digits/3`."""
         return f"{self.namespace}/{self.model}/{self.number}"
 
-    def __str__(self) -> str:
-        return f"namespaces/{self.namespace}/models/{self.model}/versions/{self.number}"
-
 
 @dataclass(frozen=True, slots=True, order=True)
-class CheckName:
+class CheckName(ResourceName):
     """`namespaces/{namespace}/models/{model}/versions/{version}/checks/{check}`."""
 
     TEMPLATE: ClassVar[str] = "namespaces/{namespace}/models/{model}/versions/{version}/checks/{check}"
@@ -207,192 +225,69 @@ class CheckName:
     number: int
     check: str
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a resource name. Raises InvalidName."""
-        groups = _groups(text, cls.TEMPLATE)
-        return cls(groups["namespace"], groups["model"], int(groups["version"]), groups["check"])
-
     @property
     def parent(self) -> VersionName:
         """The version that the check is about."""
         return VersionName(self.namespace, self.model, self.number)
 
-    def __str__(self) -> str:
-        return f"{self.parent}/checks/{self.check}"
-
 
 @dataclass(frozen=True, slots=True, order=True)
-class AliasName:
+class AliasName(_OfModel):
     """`namespaces/{namespace}/models/{model}/aliases/{alias}`."""
 
     TEMPLATE: ClassVar[str] = "namespaces/{namespace}/models/{model}/aliases/{alias}"
 
-    namespace: str
-    model: str
     alias: str
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a resource name. Raises InvalidName."""
-        return cls(**_groups(text, cls.TEMPLATE))
-
-    @property
-    def parent(self) -> ModelName:
-        """The model that the alias belongs to."""
-        return ModelName(self.namespace, self.model)
-
-    def __str__(self) -> str:
-        return f"{self.parent}/aliases/{self.alias}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class DeploymentName:
+class DeploymentName(_OfModel):
     """`namespaces/{namespace}/models/{model}/deployments/{deployment}`."""
 
     TEMPLATE: ClassVar[str] = "namespaces/{namespace}/models/{model}/deployments/{deployment}"
 
-    namespace: str
-    model: str
     deployment: str
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a resource name. Raises InvalidName."""
-        return cls(**_groups(text, cls.TEMPLATE))
-
-    @property
-    def parent(self) -> ModelName:
-        """The model that is deployed."""
-        return ModelName(self.namespace, self.model)
-
-    def __str__(self) -> str:
-        return f"{self.parent}/deployments/{self.deployment}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class ArtifactName:
+class ArtifactName(_InNamespace):
     """`namespaces/{namespace}/artifacts/{digest}`."""
 
     TEMPLATE: ClassVar[str] = "namespaces/{namespace}/artifacts/{digest}"
 
-    namespace: str
     digest: str
     """`sha256:` and 64 hex digits."""
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a resource name. Raises InvalidName."""
-        return cls(**_groups(text, cls.TEMPLATE))
-
-    @property
-    def parent(self) -> NamespaceName:
-        """The namespace that holds the artifact."""
-        return NamespaceName(self.namespace)
-
-    def __str__(self) -> str:
-        return f"{self.parent}/artifacts/{self.digest}"
-
 
 @dataclass(frozen=True, slots=True, order=True)
-class UploadName:
+class UploadName(_InNamespace):
     """`namespaces/{namespace}/uploads/{upload}`."""
 
     TEMPLATE: ClassVar[str] = "namespaces/{namespace}/uploads/{upload}"
 
-    namespace: str
     upload: str
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a resource name. Raises InvalidName."""
-        return cls(**_groups(text, cls.TEMPLATE))
-
-    @property
-    def parent(self) -> NamespaceName:
-        """The namespace that the bytes are uploaded to."""
-        return NamespaceName(self.namespace)
-
-    def __str__(self) -> str:
-        return f"{self.parent}/uploads/{self.upload}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class TransitionName:
+class TransitionName(_InNamespace):
     """`namespaces/{namespace}/transitions/{transition}`."""
 
     TEMPLATE: ClassVar[str] = "namespaces/{namespace}/transitions/{transition}"
 
-    namespace: str
     transition: str
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a resource name. Raises InvalidName."""
-        return cls(**_groups(text, cls.TEMPLATE))
-
-    @property
-    def parent(self) -> NamespaceName:
-        """The namespace of the versions that it moves."""
-        return NamespaceName(self.namespace)
-
-    def __str__(self) -> str:
-        return f"{self.parent}/transitions/{self.transition}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class PolicyName:
+class PolicyName(_InNamespace):
     """`namespaces/{namespace}/policies/{stage}`."""
 
     TEMPLATE: ClassVar[str] = "namespaces/{namespace}/policies/{stage}"
 
-    namespace: str
     stage: str
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a resource name. Raises InvalidName."""
-        return cls(**_groups(text, cls.TEMPLATE))
-
-    @property
-    def parent(self) -> NamespaceName:
-        """The namespace whose stage the policy guards."""
-        return NamespaceName(self.namespace)
-
-    def __str__(self) -> str:
-        return f"{self.parent}/policies/{self.stage}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class StageGraphName:
+class StageGraphName(_InNamespace):
     """`namespaces/{namespace}/stageGraph`."""
 
     TEMPLATE: ClassVar[str] = "namespaces/{namespace}/stageGraph"
-
-    namespace: str
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a resource name. Raises InvalidName."""
-        return cls(**_groups(text, cls.TEMPLATE))
-
-    @property
-    def parent(self) -> NamespaceName:
-        """The namespace whose stages it describes."""
-        return NamespaceName(self.namespace)
-
-    def __str__(self) -> str:
-        return f"{self.parent}/stageGraph"
-
-
-parse_namespace = NamespaceName.parse
-parse_model = ModelName.parse
-parse_version = VersionName.parse
-parse_check = CheckName.parse
-parse_alias = AliasName.parse
-parse_deployment = DeploymentName.parse
-parse_artifact = ArtifactName.parse
-parse_upload = UploadName.parse
-parse_transition = TransitionName.parse
-parse_policy = PolicyName.parse
-parse_stage_graph = StageGraphName.parse

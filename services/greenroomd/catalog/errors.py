@@ -36,10 +36,10 @@ class ModelExists(AlreadyExists):
 
 
 class VersionNotFound(NotFound):
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            "VERSION_NOT_FOUND", f"there is no {name}; ListVersions shows the versions of its model", version=name
-        )
+    def __init__(self, name: str, missing: str = "") -> None:
+        """Args: the version as it was named; what does not exist, where that is not simply what was named."""
+        problem = missing or f"there is no {name}"
+        super().__init__("VERSION_NOT_FOUND", f"{problem}; ListVersions shows the versions of the model", version=name)
 
 
 class VersionDeleted(NotFound):

@@ -50,7 +50,7 @@ def excluded(transition: Transition) -> frozenset[str]:
 
 def _unmet_check(id: str, version: str, digest: str, check: Check | None) -> UnmetGate | None:
     if check is None:
-        what = "has not been reported; run it and report it with ReportCheck"
+        what = "has not been reported; run it and report how it ended"
     elif check.state is not CheckState.PASSED:
         what = f"{PROGRESS[check.state]}; it must pass"
     elif check.artifact_digest != digest:
@@ -62,7 +62,8 @@ def _unmet_check(id: str, version: str, digest: str, check: Check | None) -> Unm
 
 def _approvals_missing(missing: int, needed: int, transition: Transition) -> str:
     not_these = ", ".join(sorted(excluded(transition)))
+    counted = f"{missing} of {needed} approvals {'is' if missing == 1 else 'are'}" if needed > 1 else "the approval is"
     return (
-        f"{missing} of {needed} approval(s) missing; anybody who may approve can say yes with ApproveTransition,"
-        f" except who requested it or made the version ({not_these})"
+        f"{counted} missing; anybody who may approve can say yes, except who requested it or made the version"
+        f" ({not_these})"
     )

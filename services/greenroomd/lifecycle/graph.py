@@ -107,7 +107,8 @@ def conflicts_with_use(
     for (id, model), count in sorted(holders.items()):
         stage = graph.stage(id)
         if stage is None:
-            message = f"{count} version(s) of {model} are in {id}; move them away before removing the stage"
+            there, them = ("1 version of {} is", "it") if count == 1 else (f"{count} versions of {{}} are", "them")
+            message = f"{there.format(model)} in {id}; move {them} away before removing the stage"
             found.append(PreconditionViolation("STAGE_IN_USE", id, message))
         elif stage.capacity and count > stage.capacity:
             message = f"{count} versions of {model} are in {id}; move some away before limiting it to {stage.capacity}"

@@ -11,7 +11,7 @@ import grpc
 import grpc.aio
 
 from greenroomd.platform.context import current_call
-from greenroomd.platform.status import SiblingCallError, from_rpc_error
+from greenroomd.platform.status import SiblingCallError, from_rpc_error, reason_of
 from greenroomd.platform.telemetry import OFF, Telemetry
 
 if TYPE_CHECKING:
@@ -170,5 +170,7 @@ def _mark_failed(span: Span | None, error: grpc.aio.AioRpcError) -> None:
     if span is not None:
         from opentelemetry.trace import Status, StatusCode
 
+        why = reason_of(error) or error.code().name
         span.set_attribute("rpc.response.status_code", error.code().name)
-        span.set_status(Status(StatusCode.ERROR, error.code().name))
+        span.set_attribute("error.type", why)
+        span.set_status(Status(StatusCode.ERROR, why))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -25,9 +27,11 @@ class Database:
         url: SQLAlchemy URL with the asyncpg driver, such as `postgresql+asyncpg://user@host/greenroom`.
         service: name of the service, which is also the name of its schema.
         pool_size: connections kept open; as many again are opened under load.
+        patience: seconds that a statement may take. A server that does not answer is as good as away; more than
+            `lock_timeout`, so that a lock is told from that.
     """
 
-    def __init__(self, url: str, service: str, *, pool_size: int = 10) -> None:
+    def __init__(self, url: str, service: str, *, pool_size: int = 10, patience: float = 15.0) -> None:
         self.service = service
         self.engine: AsyncEngine = create_async_engine(
             url,
@@ -36,6 +40,7 @@ class Database:
             pool_timeout=10,
             connect_args={
                 "timeout": 10,
+                "command_timeout": patience,
                 "server_settings": {
                     "search_path": service,
                     "role": role_of(service),
@@ -46,6 +51,7 @@ class Database:
                 },
             },
         )
+        event.listen(self.engine.sync_engine, "handle_error", _give_up_silent_connection)
         # One statement a read needs neither BEGIN nor COMMIT, which would be two more round trips.
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._repeatable_read = self.engine.execution_options(
@@ -78,6 +84,13 @@ class Database:
     async def close(self) -> None:
         """Close every pooled connection."""
         await self.engine.dispose()
+
+
+def _give_up_silent_connection(context: ExceptionContext) -> None:
+    """After a statement that took too long, let nobody use its connection, which may still be waiting for it."""
+    if isinstance(context.original_exception, TimeoutError):
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = False
 
 
 def violated_constraint(error: IntegrityError) -> str | None:

@@ -11,7 +11,7 @@ import redis.exceptions
 import sqlalchemy.exc
 
 from greenroomd.platform.context import Call
-from greenroomd.platform.errors import DeadlineExceeded, GreenroomError, Internal, ResourceExhausted, conflict
+from greenroomd.platform.errors import DeadlineExceeded, GreenroomError, Internal, ResourceExhausted, Unavailable, conflict
 from greenroomd.platform.status import dependency_unavailable, from_rpc_error
 
 POSTGRES = "postgresql"
@@ -41,7 +41,7 @@ def classify(error: Exception, call: Call) -> GreenroomError:
     if sqlstate(error) == DISK_FULL:
         return ResourceExhausted("STORAGE_FULL", "the database has no space left; nothing was written")
     if _postgres_is_away(error):
-        return dependency_unavailable(POSTGRES)
+        return outcome_unknown() if _may_have_committed(error) else dependency_unavailable(POSTGRES)
     return Internal(
         "INTERNAL",
         f"the server failed in a way that it should not; its log says why under request id {call.correlation_id}",
@@ -49,9 +49,25 @@ def classify(error: Exception, call: Call) -> GreenroomError:
     )
 
 
+def in_words(error: BaseException) -> str:
+    """Return an error in one line for the log, without the SQL and the parameters that SQLAlchemy adds."""
+    cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None else error
+    return " ".join(f"{type(cause).__name__}: {cause}".split())
+
+
 def deadline_exceeded() -> DeadlineExceeded:
     """Return the error for an answer that was not ready in the time that the caller gave."""
     return DeadlineExceeded("DEADLINE_EXCEEDED", "the answer was not ready before the deadline that the caller set")
+
+
+def outcome_unknown() -> Unavailable:
+    """Return the error for a write whose COMMIT was not answered."""
+    return Unavailable(
+        "DEPENDENCY_UNAVAILABLE",
+        f"{POSTGRES} went away before it confirmed; what was to be written may be there: repeat the call with the same"
+        " request_id, which never writes twice",
+        dependency=POSTGRES,
+    )
 
 
 def is_lost_race(error: Exception) -> bool:
@@ -77,6 +93,12 @@ def _postgres_is_away(error: Exception) -> bool:
         return _says_closed(error)
     # A refused or timed-out connection attempt is a plain OSError: only where it came from tells what was tried.
     return isinstance(error, OSError) and _passed_through(error.__traceback__, "asyncpg")
+
+
+def _may_have_committed(error: Exception) -> bool:
+    if isinstance(error, sqlalchemy.exc.DBAPIError):
+        return error.statement is None  # SQLAlchemy names every statement but BEGIN, COMMIT and ROLLBACK
+    return isinstance(error, TimeoutError | asyncpg.InterfaceError)
 
 
 def _says_closed(error: BaseException | None) -> bool:

@@ -8,14 +8,18 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from greenroomd.platform.context import current_call
-from greenroomd.platform.errors import Unavailable
-from greenroomd.platform.failures import classify
+from greenroomd.platform.errors import Aborted, Unavailable
+from greenroomd.platform.failures import classify, in_words
 from greenroomd.platform.telemetry import OFF, Telemetry
 
 logger = structlog.get_logger()
 
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 30.0
+LONGEST_WAIT = 2.0
+"""Seconds between attempts while a dependency is away: what waits for it goes on soon after it is back."""
+SAY_AGAIN_AFTER = 60.0
+"""Seconds between lines about the same waiting."""
 CANCEL_AGAIN_AFTER = 0.2
 HEALTHY_AFTER = 60.0
 """Seconds of running after which a failure counts as the first one again."""
@@ -50,20 +54,25 @@ class Supervisor:
         if self._tracing is not None:
             self._tracing.attach_untraced()
         clock = asyncio.get_running_loop().time
-        delay = FIRST_DELAY
+        delay, silent_until = FIRST_DELAY, 0.0
         while True:
             started = clock()
+            longest = LONGEST_DELAY
             try:
                 await work()
                 logger.warning("background work ended by itself and is started again", work=name)
             except Exception as error:
                 meaning = classify(error, current_call())
-                if isinstance(meaning, Unavailable):
-                    # What everybody waits for needs no stack, and comes back every few seconds.
-                    logger.warning("background work waits", work=name, why=meaning.message, in_seconds=delay)
+                if isinstance(meaning, Unavailable | Aborted):
+                    # What everybody waits for needs no stack, and not a line at every attempt.
+                    longest = LONGEST_WAIT
+                    if clock() >= silent_until:
+                        logger.warning("background work waits", work=name, why=in_words(error))
+                        silent_until = clock() + SAY_AGAIN_AFTER
                 else:
                     logger.exception("background work failed and is started again", work=name, in_seconds=delay)
             if clock() - started > HEALTHY_AFTER:
                 delay = FIRST_DELAY
+            delay = min(delay, longest)
             await asyncio.sleep(delay)
-            delay = min(delay * 2, LONGEST_DELAY)
+            delay = delay * 2

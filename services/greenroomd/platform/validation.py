@@ -242,7 +242,8 @@ def _text_check(rules: options_pb2.FieldRules) -> Check:
             _add(found, path, f"has {len(value)} characters; at most {longest} are accepted")
         elif pattern is not None:
             if value and not pattern.fullmatch(value):
-                _add(found, path, f"{_shown(value)} is not {expected}")
+                precisely = names.describe(rules.resource, value) if rules.resource else expected
+                _add(found, path, f"{_shown(value)} is not {precisely}")
         elif "\0" in value:
             _add(found, path, f"{_shown(value)} contains a NUL character")
 

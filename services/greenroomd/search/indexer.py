@@ -11,7 +11,9 @@ import structlog
 
 from greenroomd.platform.changelog.log import Recorded, Written
 from greenroomd.platform.clock import Clock
+from greenroomd.platform.context import current_call
 from greenroomd.platform.errors import Unavailable
+from greenroomd.platform.failures import classify
 from greenroomd.search.domain import INDEX, Effects, Index, IndexState, Position, SourceBatch
 from greenroomd.search.errors import GenerationChangedError, PositionLostError
 from greenroomd.search.ports import IndexStore, IndexWriter, Source
@@ -80,8 +82,11 @@ class Indexer:
                 # Not at once: a source that loses every position must not make the index empty itself in a loop.
             except Unavailable as error:
                 logger.info("a source is away, trying again", source=source.name, why=error.message, in_seconds=delay)
-            except Exception:
-                logger.exception("indexing failed, trying again", source=source.name, in_seconds=delay)
+            except Exception as error:
+                if isinstance(classify(error, current_call()), Unavailable):
+                    logger.info("the index is away, trying again", source=source.name, in_seconds=delay)
+                else:
+                    logger.exception("indexing failed, trying again", source=source.name, in_seconds=delay)
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311
             delay = min(delay * 2, LONGEST_DELAY)
 

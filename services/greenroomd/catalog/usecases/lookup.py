@@ -27,7 +27,7 @@ class Lookup:
             await existing_model(reader, model)
             version = await reader.latest_version(model)
         if version is None:
-            raise VersionNotFound(f"{model}/versions/latest")
+            raise VersionNotFound(f"{model}@latest", f"{model} has no version")
         return version
 
     async def with_number(self, model: str, number: int) -> Version:
@@ -45,7 +45,7 @@ class Lookup:
             await existing_model(reader, model)
             version = await reader.version_with_artifact(model, digest)
         if version is None:
-            raise VersionNotFound(f"{model}@{digest}")
+            raise VersionNotFound(f"{model}@{digest}", f"no version of {model} has the artifact {digest}")
         return version
 
     async def in_range(self, model: str, range_text: str) -> Version:
@@ -53,13 +53,14 @@ class Lookup:
             wanted = semver.parse_range(range_text)
         except ValueError as error:
             raise field_invalid(FieldViolation("semver_range", str(error))) from None
+        nothing = VersionNotFound(f"{model}@{range_text}", f"{model} has no semantic version in {range_text}")
         async with self.store.read() as reader:
             await existing_model(reader, model)
             candidates = [(semver.parse(text), name) for text, name in await reader.semvers(model)]
             matching = [(version, name) for version, name in candidates if version in wanted]
             if not matching:
-                raise VersionNotFound(f"{model}@{range_text}")
+                raise nothing
             version = await reader.version(max(matching)[1])
         if version is None:
-            raise VersionNotFound(f"{model}@{range_text}")
+            raise nothing
         return version

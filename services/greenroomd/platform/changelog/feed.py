@@ -32,6 +32,7 @@ class ChangeFeed:
         self._ring: deque[StoredChange] = deque(maxlen=capacity)
         self._head = 0
         self._watchers = 0
+        self._joining = asyncio.Lock()
         self._wake = asyncio.Event()
         self._advanced = asyncio.Event()
         log.on_commit(self.wake)
@@ -44,11 +45,12 @@ class ChangeFeed:
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
         """Keep the feed following the log while the block runs."""
-        if self._watchers == 0:
-            # While nobody watched nothing was read: what is in memory may have a gap behind it.
-            self._ring.clear()
-            self._head = await self._log.head()
-        self._watchers += 1
+        async with self._joining:  # of two that come at once, the second must not start over what the first began
+            if self._watchers == 0:
+                # While nobody watched nothing was read: what is in memory may have a gap behind it.
+                self._ring.clear()
+                self._head = await self._log.head()
+            self._watchers += 1
         try:
             yield
         finally:

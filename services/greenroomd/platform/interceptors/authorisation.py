@@ -29,10 +29,12 @@ class Authorisation:
         principal = call.principal
         if principal is None or not self._allows(principal):
             caller = principal.id if principal is not None else "nobody"
+            roles = roles_with(self._permission)
+            include = f"the role {roles[0]} includes" if len(roles) == 1 else f"the roles {', '.join(roles)} include"
             raise PermissionDenied(
                 "PERMISSION_MISSING",
-                f"{caller} does not hold {self._permission}; the roles {', '.join(roles_with(self._permission))}"
-                " include it, and an administrator of this installation can grant them",
+                f"{caller} does not hold {self._permission}; {include} it, and an administrator of this installation"
+                " can grant it",
                 permission=self._permission,
                 principal=caller,
             )

@@ -49,6 +49,10 @@ class Errors:
             _log_call(call, started)
             return response
         call.code, call.reason = failure.code.name, failure.reason
+        if failure.code is Code.UNAVAILABLE and failure is not raised:
+            # Every call meets it while a dependency is away: its name is enough, a stack each would be a flood.
+            call.log_fields["cause"] = failures.in_words(raised)
+            raised = failure
         _log_call(call, started, raised)
         status: Any = rpc_status.to_status(to_status(failure))
         trailers = (*status.trailing_metadata, (HEADER, call.correlation_id))
