@@ -73,8 +73,8 @@ class StageFull(FailedPrecondition):
     def __init__(self, stage: str, capacity: int, holders: int) -> None:
         super().__init__(
             "STAGE_FULL",
-            f"{stage} holds {holders} of the model's versions, its capacity is {capacity}, and the graph names no stage for"
-            " displaced versions; move one away first, or set displaced_to",
+            f"{stage} holds {holders} of the model's versions, its capacity is {capacity}, and the graph names no"
+            " stage for displaced versions; move one away first, or set displaced_to",
             stage=stage,
             capacity=str(capacity),
             holders=str(holders),
