@@ -68,7 +68,9 @@ async def promotions(made: Installation) -> list[Line]:
         for base in (percentile(bare, percent),)
     ]
     poll = "the poll interval"
-    lines.append(Line("the same without Redis, another process: p50", "ms", percentile(alone, 50), POLL_INTERVAL_MS, poll))
+    lines.append(
+        Line("the same without Redis, another process: p50", "ms", percentile(alone, 50), POLL_INTERVAL_MS, poll)
+    )
     lines.append(Line("the same without Redis, another process: most", "ms", max(alone), POLL_INTERVAL_MS, poll))
     return lines
 

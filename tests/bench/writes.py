@@ -71,9 +71,7 @@ async def create_model(made: Installation) -> list[Line]:
     await ours()
     message, after = await stored(made, "catalog", "models", "model.created")
     async with await made.asyncpg_pool("catalog") as pool:
-        await pool.execute(
-            "INSERT INTO namespaces VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", NAMESPACE, uuid4(), b""
-        )
+        await pool.execute("INSERT INTO namespaces VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", NAMESPACE, uuid4(), b"")
 
         async def by_hand(connection: asyncpg.Connection, slot: int) -> None:
             model = next(name)

@@ -134,3 +134,17 @@ def four_processes(
         target: ServiceProcess(target, {**environment, **addresses}, folder / f"{target}.log", port)
         for target, port in ports.items()
     }
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Return the command lines of processes that have something to do with a folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            here = str((entry.parent / "cwd").readlink())
+        except OSError:
+            continue
+        if str(folder) in line or here.startswith(str(folder)):
+            found.append(line)
+    return found

@@ -20,6 +20,7 @@ import pytest
 
 import greenroom
 from greenroom.credentials import read_credentials_file
+from support.processes import processes_of
 
 BIN = Path(sys.executable).parent
 
@@ -80,20 +81,6 @@ def folder() -> Iterator[Path]:
     made.chmod(0o755)
     yield made
     shutil.rmtree(made)
-
-
-def processes_of(folder: Path) -> list[str]:
-    """Return the command lines of processes that have something to do with a folder."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            here = str((entry.parent / "cwd").readlink())
-        except OSError:
-            continue
-        if str(folder) in line or here.startswith(str(folder)):
-            found.append(line)
-    return found
 
 
 def wait_until_gone(folder: Path) -> None:

@@ -8,7 +8,8 @@ from greenroom._facts import from_value
 from greenroom.artifact.v1.artifact_pb2 import File
 from greenroom.catalog.v1.catalog_service_pb2 import GetModelResponse, GetVersionResponse
 from greenroom.catalog.v1.version_pb2 import Version
-from greenroom.cli.output import MISSING, enum_word, short_name, size, when
+from greenroom.cli.output import MISSING, enum_word, size, when
+from greenroom.cli.wording import short_name
 
 Row = tuple[str, str, str]
 

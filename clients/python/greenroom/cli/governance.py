@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from greenroom.cli.output import enum_word, print_json, print_line, print_table, short_digest, short_name, when
+from greenroom.cli.output import enum_word, print_json, print_line, print_table, short_digest, when
 from greenroom.cli.session import Json, current
+from greenroom.cli.wording import short_name
 from greenroom.lifecycle.v1.lifecycle_service_pb2 import (
     ListAliasesResponse,
     ListDeploymentsResponse,

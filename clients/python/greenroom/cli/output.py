@@ -11,14 +11,18 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from greenroom.cli.session import visible
+from greenroom.cli.wording import visible
 
 MISSING = "MISSING"
 """Printed for what should be known and is not; never a blank."""
+
+_PROSE = 24
+"""Columns of text that are still comfortable to read."""
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -29,25 +33,81 @@ def print_json(document: Message | dict[str, Any], *, indent: int | None = 2) ->
     print(json.dumps(content, ensure_ascii=False, indent=indent), flush=True)
 
 
-def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
-    """Print rows: a table with headers on a terminal, else tab-separated lines without headers."""
+def print_table(
+    headers: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    prose: Sequence[str] = (),
+    optional: Sequence[str] = (),
+    empty: str = "",
+) -> None:
+    """Print rows: for people on a terminal, else as tab-separated lines without headers.
+
+    On a terminal it is a table as long as only prose has to be wrapped to make it fit; on a narrower one each row
+    becomes a block of lines.
+
+    Args:
+        headers: names of the columns.
+        rows: the cells.
+        prose: columns that may be wrapped between words.
+        optional: columns to leave out on a narrow terminal, the first one first.
+        empty: what to say, on stderr, when there are no rows.
+    """
     cells = [[visible(str(cell)) for cell in row] for row in rows]
-    if not sys.stdout.isatty():
+    if not cells and empty:
+        tell(empty)
+    elif not sys.stdout.isatty():
         for row in cells:
             print("\t".join(row))
         sys.stdout.flush()
+    else:
+        _print_for_people(list(headers), cells, prose, optional)
+
+
+def _print_for_people(
+    headers: list[str], cells: list[list[str]], prose: Sequence[str], optional: Sequence[str]
+) -> None:
+    console = Console(highlight=False)
+    for name in ("", *optional):
+        kept = [index for index, header in enumerate(headers) if header != name]
+        headers, cells = [headers[index] for index in kept], [[row[index] for index in kept] for row in cells]
+        widths = [max(map(cell_len, column)) for column in zip(headers, *cells, strict=True)]
+        least = [
+            min(width, _PROSE) if header in prose else width for header, width in zip(headers, widths, strict=True)
+        ]
+        if sum(least) + 2 * (len(headers) - 1) <= console.width:
+            break
+    else:
+        for number, row in enumerate(cells):
+            if number:
+                print()
+            _print_block(list(zip(headers, row, strict=True)))
+        sys.stdout.flush()
         return
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for index, header in enumerate(headers):
-        table.add_column(header, overflow="fold", no_wrap=index == 0)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for header in headers:
+        table.add_column(header, overflow="fold", no_wrap=header not in prose)
     for row in cells:
         table.add_row(*(Text(cell) for cell in row))
-    Console(highlight=False).print(table)
+    console.print(table)
+
+
+def _print_block(fields: list[tuple[str, str]]) -> None:
+    widest = max((cell_len(name) for name, _ in fields), default=0)
+    for name, value in fields:
+        # Not wrapped here: the terminal does, and then a digest can still be copied whole.
+        print(f"{name}{' ' * (widest - cell_len(name))}  {value}".rstrip())
 
 
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:
-    """Print names with their values, one a line."""
-    print_table(("", ""), fields)
+    """Print names with their values, one a line: aligned on a terminal, else separated by tabs."""
+    shown = [(visible(name), visible(str(value))) for name, value in fields]
+    if sys.stdout.isatty():
+        _print_block(shown)
+    else:
+        for name, value in shown:
+            print(f"{name}\t{value}")
+    sys.stdout.flush()
 
 
 def print_line(text: str) -> None:
@@ -58,17 +118,6 @@ def print_line(text: str) -> None:
 def tell(text: str) -> None:
     """Print a line for a person, on stderr."""
     print(visible(text), file=sys.stderr, flush=True)
-
-
-def short_name(name: str) -> str:
-    """Return the form that people type: `demo/digits/3` for a version; what lies below keeps its kind."""
-    parts = name.split("/")
-    if parts[0] != "namespaces":
-        return name
-    shown = parts[1:2]
-    for kind, value in zip(parts[2::2], parts[3::2], strict=False):
-        shown += [value] if kind in {"models", "versions", "transitions"} else [kind, value]
-    return "/".join(shown if len(parts) % 2 == 0 else [*shown, parts[-1]])
 
 
 def short_digest(digest: str) -> str:

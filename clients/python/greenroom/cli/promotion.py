@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from greenroom.cli.exit_codes import PRECONDITION
-from greenroom.cli.output import enum_word, print_json, print_line, print_table, short_name, when
+from greenroom.cli.output import enum_word, print_json, print_line, print_table, when
 from greenroom.cli.session import Json, current
+from greenroom.cli.wording import short_name
 from greenroom.lifecycle.v1.lifecycle_service_pb2 import ListChecksResponse, ListTransitionsResponse
 from greenroom.lifecycle.v1.transition_pb2 import Transition
 

@@ -15,17 +15,9 @@ from greenroom.catalog.v1.catalog_service_pb2 import (
 )
 from greenroom.catalog.v1.version_pb2 import Version
 from greenroom.cli.details import lineage_rows, model_fields, version_fields
-from greenroom.cli.output import (
-    enum_word,
-    print_fields,
-    print_json,
-    print_line,
-    print_table,
-    short_digest,
-    short_name,
-    when,
-)
+from greenroom.cli.output import enum_word, print_fields, print_json, print_line, print_table, short_digest, when
 from greenroom.cli.session import Json, current
+from greenroom.cli.wording import short_name
 from greenroom.lifecycle.v1.lifecycle_service_pb2 import ListStageHistoryResponse
 from greenroom.search.v1.search_service_pb2 import SearchVersionsResponse
 

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from greenroom._client import Client, connect
 from greenroom.cli.exit_codes import BROKEN_PIPE, INTERRUPTED, exit_code
+from greenroom.cli.wording import for_person, visible
 from greenroom.errors import GreenroomError
 
 
@@ -82,12 +83,14 @@ def report(error: GreenroomError, *, as_json: bool) -> None:
         print(json.dumps({"error": error_document(error)}, ensure_ascii=False), file=sys.stderr)
         return
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    console.print(Text("Error: ", style="bold red") + Text(visible(error.message)))
-    for violation in error.violations:
-        if len(error.violations) > 1:
-            console.print(Text(visible(f"  {violation.path}: {violation.message}")))
-    for unmet in error.preconditions:
-        console.print(Text(visible(f"  {unmet.type} {unmet.subject}: {unmet.message}")))
+    lines = [error.message]
+    if len(error.violations) > 1:
+        lines += [f"  {violation.path}: {violation.message}" for violation in error.violations]
+    lines += [f"  {unmet.subject}: {unmet.message}" for unmet in error.preconditions]
+    first, *more = (Text(visible(for_person(line, error.metadata))) for line in lines)
+    console.print(Text("Error: ", style="bold red") + first)
+    for line in more:
+        console.print(line)
     if error.reason:
         console.print(Text(f"  ({error.code.name}, {visible(error.reason)})", style="dim"))
 
@@ -104,8 +107,3 @@ def error_document(error: GreenroomError) -> dict[str, Any]:
             {"type": one.type, "subject": one.subject, "message": one.message} for one in error.preconditions
         ],
     }
-
-
-def visible(text: str) -> str:
-    """Return text that came from elsewhere so that it cannot move the cursor or break a line."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from greenroom.cli.inputs import parse_dataset, parse_metric, parse_pair, parse_role, read_all
-from greenroom.cli.output import print_json, print_line, short_name, size, tell
+from greenroom.cli.output import print_json, print_line, size, tell
 from greenroom.cli.progress_display import TransferDisplay
 from greenroom.cli.session import Json, current
+from greenroom.cli.wording import short_name
 
 Repeated = list[str] | None
 

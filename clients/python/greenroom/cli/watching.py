@@ -11,8 +11,9 @@ from google.protobuf.json_format import MessageToDict
 
 from greenroom._watch import Change, Service
 from greenroom.cli.inputs import read_all
-from greenroom.cli.output import print_json, print_line, short_name, tell
+from greenroom.cli.output import print_json, print_line, tell
 from greenroom.cli.session import Json, current
+from greenroom.cli.wording import short_name
 
 
 class ServiceWord(StrEnum):
