@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from greenroomd.application import start
 from greenroomd.config import Config
 from greenroomd.embedded import EmbeddedStack, Endpoints
+from greenroomd.platform.context import enter_call
 from greenroomd.platform.logs import configure_logs
 from greenroomd.platform.migrations import upgrade
 from greenroomd.platform.server import ServerSettings
@@ -26,10 +29,23 @@ SERVICES = ("artifact", "catalog", "lifecycle", "search")
 TEMPLATE = "greenroom_template"
 
 
+class CurrentStderr(io.TextIOBase):
+    """Standard error as it is at the moment of writing: pytest puts another in its place for each test."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def logs() -> None:
     """Log as a server does; structlog's own default renders every local variable of a stack, which takes seconds."""
-    configure_logs("INFO", json_lines=True)
+    configure_logs("INFO", json_lines=True, stream=CurrentStderr())
+
+
+@pytest.fixture(autouse=True)
+def no_call_in_progress() -> None:
+    """Forget the call that an earlier test has entered: without one, the system itself acts."""
+    enter_call(None)
 
 
 @pytest.fixture(scope="session")

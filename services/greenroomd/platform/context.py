@@ -80,6 +80,6 @@ def caller() -> Actor:
     return Actor(principal.id, principal.kind)
 
 
-def enter_call(call: Call) -> None:
-    """Make `call` the one in progress for this task and what it starts."""
+def enter_call(call: Call | None) -> None:
+    """Make `call` the one in progress for this task and what it starts; None for no call at all."""
     _current.set(call)
