@@ -278,7 +278,7 @@ async def test_a_single_file_can_be_pushed_but_not_through_a_link(tmp_path: Path
         with pytest.raises(InvalidArgument, match="cannot read"):
             await client.push("demo/digits", tmp_path / "missing.bin")
         (tmp_path / "empty").mkdir()
-        with pytest.raises(ManifestInvalid, match="at least one file"):
+        with pytest.raises(InvalidArgument, match="no file to push"):
             await client.push("demo/digits", tmp_path / "empty")
 
 

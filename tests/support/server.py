@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,10 +78,10 @@ class Stubs:
         return SearchServiceStub(self.channel)
 
 
-def open_stubs(address: str, token: str) -> Stubs:
-    """Return stubs that carry a token; close their channel when done."""
+def open_stubs(address: str, token: str, options: Sequence[tuple[str, Any]] = ()) -> Stubs:
+    """Return stubs that carry a token; close their channel when done. `options` are gRPC's."""
     interceptors = [UnaryToken(token), StreamToken(token), UploadToken(token)]
-    return Stubs(grpc.aio.insecure_channel(address, interceptors=interceptors))
+    return Stubs(grpc.aio.insecure_channel(address, options=options, interceptors=interceptors))
 
 
 @dataclass

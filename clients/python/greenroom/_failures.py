@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import grpc
@@ -18,6 +19,9 @@ from greenroom.errors import (
 )
 
 _STATUS_KEY = "grpc-status-details-bin"
+
+# What gRPC says before the cause; the address is in our own sentence.
+_ATTEMPTS = re.compile(r"^failed to connect to all addresses; last error: (?:[A-Z_]+: )?(?:ipv[46]:\S+: )?")
 
 
 def from_rpc_error(error: AioRpcError, server: str) -> GreenroomError:
@@ -72,7 +76,8 @@ def _details(error: AioRpcError) -> list[Any]:
 def _explained(code: grpc.StatusCode, message: str, server: str) -> tuple[str, str]:
     """Return reason and message for a failure that no Greenroom service described."""
     if code is grpc.StatusCode.UNAVAILABLE:
-        return "", f"cannot reach Greenroom at {server} ({message}): is it running? `greenroom up` starts one here"
+        cause = _ATTEMPTS.sub("", message)
+        return "", f"cannot reach Greenroom at {server} ({cause}): is it running? `greenroom up` starts one here"
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return "DEADLINE_EXCEEDED", f"{server} did not answer in time; whether it acted is unknown, repeating is safe"
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in message:

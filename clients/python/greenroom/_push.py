@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -107,30 +107,47 @@ class ArtifactPush:
         self._path = path
         self._roles = {pattern: Role(role) for pattern, role in (roles or {}).items()}
         self._report = report
+        self._paths: list[str] = []
 
-    async def run(self) -> Artifact:
-        """Send what is missing and commit.
+    async def look(self) -> None:
+        """Find out what is to be sent, before anything is.
 
         Raises:
             UnsafePath: a link, a device, a version-control folder or an unsafe name is among the files.
-            InvalidArgument: the path does not exist, holds no file, or a file changed meanwhile.
+            InvalidArgument: the path does not exist, or holds no file.
+        """
+        with self._reading() as folder:
+            if self._path.is_dir():
+                self._paths = await asyncio.to_thread(list_files, folder)
+            else:
+                self._paths = [self._path.name]
+                _size(folder, self._path.name)
+        if not self._paths:
+            raise InvalidArgument(f"{self._path} has no file to push; name the folder that holds the model")
+
+    async def run(self) -> Artifact:
+        """Send what is missing and commit. `look` comes first.
+
+        Raises:
+            UnsafePath: a file was replaced by a link or a device meanwhile.
+            InvalidArgument: a file changed meanwhile.
             GreenroomError: a call failed for good.
         """
+        with self._reading() as folder:
+            return await self._send(folder, self._paths)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Folder]:
+        """Open the folder; what fails while it is open becomes an error that names the file."""
         try:
-            whole = self._path.is_dir()
-            folder = Folder(self._path if whole else self._path.parent)
+            with Folder(self._path if self._path.is_dir() else self._path.parent) as folder:
+                yield folder
         except OSError as error:
-            raise InvalidArgument(f"cannot read {self._path}: {error.strerror}") from error
-        with folder:
-            try:
-                paths = await asyncio.to_thread(list_files, folder) if whole else [self._path.name]
-                return await self._send(folder, paths)
-            except OSError as error:
-                raise InvalidArgument(f"cannot read {error.filename or self._path}: {error.strerror}") from error
-            except PathProblem as problem:
-                raise unsafe(problem.path, problem.problem) from problem
-            except ManifestProblem as problem:
-                raise ManifestInvalid(f"cannot push {self._path}: {problem}") from problem
+            raise InvalidArgument(f"cannot read {error.filename or self._path}: {error.strerror}") from error
+        except PathProblem as problem:
+            raise unsafe(problem.path, problem.problem) from problem
+        except ManifestProblem as problem:
+            raise ManifestInvalid(f"cannot push {self._path}: {problem}") from problem
 
     async def _send(self, folder: Folder, paths: list[str]) -> Artifact:
         sources = await self._hash(folder, paths)

@@ -122,8 +122,10 @@ class TransferCalls(Calls):
         await _add_provenance(known, code, environment, lockfile)
         labels = to_values(tags or {}, "tags")
         with operation_span("greenroom.push"):
+            transfer = ArtifactPush(self._connection, name.parent, Path(path), roles, progress)
+            await transfer.look()
             await self._ensure_model(name, create=create_model)
-            artifact = await ArtifactPush(self._connection, name.parent, Path(path), roles, progress).run()
+            artifact = await transfer.run()
             version = Version(
                 artifact_digest=artifact.digest, semver=semver, facts=known, description=description, tags=labels
             )

@@ -15,7 +15,7 @@ from greenroom._connection import Connection, method_name
 from greenroom._resume import Patience
 from greenroom.artifact.v1 import watch_pb2 as artifact_watch
 from greenroom.catalog.v1 import watch_pb2 as catalog_watch
-from greenroom.errors import Cancelled, FieldInvalid, GreenroomError, Unavailable, WatcherTooSlow
+from greenroom.errors import Cancelled, FieldInvalid, GreenroomError, Unavailable, WatcherTooSlow, WatchTokenMalformed
 from greenroom.lifecycle.v1 import watch_pb2 as lifecycle_watch
 from greenroom.search.v1 import watch_pb2 as search_watch
 from greenroom.type.v1.change_pb2 import ChangeMetadata, WatchFilter
@@ -32,6 +32,7 @@ BOOKMARK_SECONDS = 5.0
 """Longest silence of a healthy stream: the server says how far it is at least this often."""
 
 _SILENCES = 4
+_TAKEN = "~"
 _CONNECT_SECONDS = 5.0
 _FIRST_ATTEMPTS = 5
 _REQUESTS: Mapping[str, Any] = {
@@ -51,8 +52,7 @@ class Change:
     message: AnyChange
     """The entry with the resource before and after."""
     resume_token: str
-    """Where to resume after this change. Changes of one transaction come together: resuming from the token of one that
-    is not the last of them delivers that transaction again rather than lose the rest of it."""
+    """Where to resume after this change, for `resume_token` of this client's `watch`."""
 
     @property
     def metadata(self) -> ChangeMetadata:
@@ -178,14 +178,19 @@ class ChangeStream:
         await self.aclose()
 
     async def _follow(self, service: str) -> None:
-        token = self.resume_tokens.get(service, "")
+        # The server's token stands for whole messages; behind it, the revision up to which one was taken already.
+        token, _, taken_text = self.resume_tokens.get(service, "").partition(_TAKEN)
+        if taken_text and not (taken_text.isdecimal() and len(taken_text) <= 18):
+            self._end(WatchTokenMalformed(f"the resume token of {service} was changed or cut; give it as it was"))
+            return
+        taken = int(taken_text or 0)
         patience = Patience(_FIRST_ATTEMPTS)
         try:
             while True:
                 try:
                     with self._connection.calling(method_name(_REQUESTS[service]())) as metadata:
                         call = getattr(self._connection, service).WatchChanges(
-                            self._request(service, token), metadata=metadata
+                            self._request(service, token, taken), metadata=metadata
                         )
                         try:
                             while True:
@@ -197,12 +202,12 @@ class ChangeStream:
                                 if not self._live[service].is_set():
                                     patience = Patience(attempts=None)  # it worked once: wait for it for ever
                                 patience.progressed()
-                                # Not before all of a message is taken is its token safe to resume from.
-                                for change in response.changes[:-1]:
-                                    await self._arrived.put((service, token, change))
+                                fresh = [one for one in response.changes if one.metadata.revision > taken]
+                                for change in fresh[:-1]:
+                                    position = f"{token}{_TAKEN}{change.metadata.revision}"
+                                    await self._arrived.put((service, position, change))
                                 token = response.resume_token
-                                last = response.changes[-1] if response.changes else None
-                                await self._arrived.put((service, token, last))
+                                await self._arrived.put((service, token, fresh[-1] if fresh else None))
                                 self._live[service].set()
                         finally:
                             call.cancel()
@@ -225,10 +230,12 @@ class ChangeStream:
         with suppress(asyncio.QueueFull):  # then the reader is busy, and looks before it waits
             self._arrived.put_nowait(error)
 
-    def _request(self, service: str, token: str) -> Any:
+    def _request(self, service: str, token: str, taken: int) -> Any:
         request = _REQUESTS[service](filter=self._filter, bookmark_interval_ms=int(BOOKMARK_SECONDS * 1000))
         if token:
             request.resume_token = token
+        elif taken:
+            request.after_revision = taken
         elif service in self._from_revision:
             request.after_revision = self._from_revision[service]
         return request

@@ -93,7 +93,7 @@ def open_folder(path: Path) -> DataFolder:
     except OSError as error:
         raise EmbeddedError(
             f"The data folder {path} cannot be used: {error.strerror}. Greenroom needs a folder that it can "
-            "create and write. Name another one with GREENROOM_DATA."
+            "create and write. Name another one with --data or GREENROOM_DATA."
         ) from error
     account = database_account(path / "postgres")
     _refuse_unreachable(path, account)
@@ -113,13 +113,13 @@ def _refuse_unsafe(path: Path) -> None:
         owner, user = user_name(status.st_uid), user_name(os.geteuid())
         raise EmbeddedError(
             f"The data folder {path} belongs to {owner}, but Greenroom runs as {user}, who must own it. "
-            f"Start Greenroom as {owner}, or name another folder with GREENROOM_DATA."
+            f"Start Greenroom as {owner}, or name another folder with --data or GREENROOM_DATA."
         )
     if status.st_mode & stat.S_IWOTH:
         raise EmbeddedError(
             f"The data folder {path} can be written by every user of this machine (mode {_octal(status)}); "
             f"only its owner may. If it holds nothing else, run `chmod go-w {path}`; otherwise name another "
-            "folder with GREENROOM_DATA."
+            "folder with --data or GREENROOM_DATA."
         )
 
 
@@ -128,7 +128,7 @@ def _refuse_foreign(path: Path) -> None:
     if not (path / _LOCK).exists() and {entry.name for entry in path.iterdir()} - _NOT_CONTENT:
         raise EmbeddedError(
             f"The folder {path} holds other things and was not made by Greenroom ({_LOCK} is missing). "
-            "Name a new or empty folder with GREENROOM_DATA."
+            "Name a new or empty folder with --data or GREENROOM_DATA."
         )
 
 
@@ -153,7 +153,7 @@ def _lock(path: Path) -> int:
         os.close(descriptor)
         raise EmbeddedError(
             f"The data folder {path} is in use by process {holder or 'unknown (it is just starting)'}; one "
-            "process at a time may own it. Stop that process, or name another folder with GREENROOM_DATA."
+            "process at a time may own it. Stop that process, or name another folder with --data or GREENROOM_DATA."
         ) from None
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

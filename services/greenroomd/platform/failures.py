@@ -11,7 +11,14 @@ import redis.exceptions
 import sqlalchemy.exc
 
 from greenroomd.platform.context import Call
-from greenroomd.platform.errors import DeadlineExceeded, GreenroomError, Internal, ResourceExhausted, Unavailable, conflict
+from greenroomd.platform.errors import (
+    DeadlineExceeded,
+    GreenroomError,
+    Internal,
+    ResourceExhausted,
+    Unavailable,
+    conflict,
+)
 from greenroomd.platform.status import dependency_unavailable, from_rpc_error
 
 POSTGRES = "postgresql"
@@ -98,7 +105,8 @@ def _postgres_is_away(error: Exception) -> bool:
 def _may_have_committed(error: Exception) -> bool:
     if isinstance(error, sqlalchemy.exc.DBAPIError):
         return error.statement is None  # SQLAlchemy names every statement but BEGIN, COMMIT and ROLLBACK
-    return isinstance(error, TimeoutError | asyncpg.InterfaceError)
+    connecting = _passed_through(error.__traceback__, "asyncpg.connect_utils")
+    return isinstance(error, TimeoutError | asyncpg.InterfaceError) and not connecting
 
 
 def _says_closed(error: BaseException | None) -> bool:

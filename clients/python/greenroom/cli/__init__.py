@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 from typing import Annotated
@@ -42,8 +41,6 @@ def options(
     """Server and token come from these options, GREENROOM_SERVER and GREENROOM_TOKEN, or what `greenroom up` wrote."""
     session = current(context)
     session.server, session.token_file, session.timeout = server, token_file, timeout
-    # gRPC's own log lines on stderr are for its developers; failures are reported as ours.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     telemetry.set_up()
 
 
@@ -62,6 +59,7 @@ app.command(
 app.command(rich_help_panel=_MOVE)(transfer.push)
 app.command(rich_help_panel=_MOVE)(transfer.pull)
 app.command(rich_help_panel=_MOVE)(governance.create)
+app.command(rich_help_panel=_MOVE)(governance.delete)
 
 app.command(rich_help_panel=_STAGES)(promotion.promote)
 app.command(rich_help_panel=_STAGES)(promotion.approve)

@@ -25,8 +25,11 @@ def model_fields(found: GetModelResponse) -> Iterator[tuple[str, str]]:
     for key, value in sorted(model.tags.items()):
         yield f"tag {key}", str(from_value(value))
     yield "latest", short_name(found.latest_version.name) if found.HasField("latest_version") else "no version yet"
-    for holders in found.state.stages:
-        yield f"stage {holders.stage}", " ".join(short_name(one) for one in holders.versions) or "-"
+    for index, holders in enumerate(found.state.stages):
+        holding = " ".join(short_name(one) for one in holders.versions)
+        if index == 0:
+            holding += f"{' and ' if holding else ''}every version that was never moved"
+        yield f"stage {holders.stage}", holding or "-"
     for alias in found.state.aliases:
         yield f"alias {alias.name.rpartition('/')[2]}", short_name(alias.version)
 

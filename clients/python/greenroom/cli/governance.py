@@ -1,4 +1,4 @@
-"""`create alias policy stages deployments deploy-report`: what surrounds a promotion."""
+"""`create delete alias policy stages deployments deploy-report`: what surrounds a promotion."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from greenroom.cli.inputs import parse_stage_graph
 from greenroom.cli.output import enum_word, print_json, print_line, print_table, short_digest, when
 from greenroom.cli.session import Json, current
 from greenroom.cli.wording import short_name
@@ -60,6 +61,11 @@ def alias(
 ) -> None:
     """Point an alias to a version, remove it, or list the aliases of a model."""
     with current(context).client() as client:
+        if name is not None and not delete and target.count("/") == 1 and "@" not in target:
+            raise typer.BadParameter(
+                f"name the version to point to, as in `greenroom alias {target}/1 {name}`; --delete removes the alias",
+                param_hint="'NS/MODEL/VERSION'",
+            )
         if name is None:
             aliases = client.list_aliases(target)
             if as_json:
@@ -74,6 +80,9 @@ def alias(
             if as_json:
                 print_json(changed)
                 return
+            if delete:
+                print_line(f"{short_name(changed.name)} removed; it was {short_name(changed.version)}")
+                return
             aliases = [changed]
     print_table(
         ("alias", "version", "digest", "by", "at"),
@@ -87,6 +96,8 @@ def alias(
             )
             for one in aliases
         ),
+        optional=("digest", "by"),
+        empty=f"{target} has no alias; `greenroom alias {target}/VERSION ALIAS` makes one",
     )
 
 
@@ -124,10 +135,32 @@ def policy(
     print_table(("stage", "required checks", "approvals"), (_policy_row(one) for one in policies))
 
 
-def stages(context: typer.Context, namespace: Annotated[str, typer.Argument()], as_json: Json = False) -> None:
-    """Show the stages of a namespace and the moves between them."""
+def delete(
+    context: typer.Context,
+    version: Annotated[str, typer.Argument(metavar="NS/MODEL/VERSION")],
+    as_json: Json = False,
+) -> None:
+    """Delete a version that no stage and no alias uses. A tombstone stays; its number is never given again."""
     with current(context).client() as client:
-        graph = client.get_stage_graph(namespace)
+        deleted = client.delete_version(version)
+    if as_json:
+        print_json(deleted)
+    else:
+        print_line(f"{short_name(deleted.name)} deleted; `greenroom list --deleted` shows its tombstone")
+
+
+def stages(
+    context: typer.Context,
+    namespace: Annotated[str, typer.Argument()],
+    set_: Annotated[
+        typer.FileText | None, typer.Option("--set", help="File with new stages, as --json prints them; - reads stdin.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the stages of a namespace and the moves between them, or replace them."""
+    wanted = None if set_ is None else parse_stage_graph(set_.read(), namespace)
+    with current(context).client() as client:
+        graph = client.get_stage_graph(namespace) if wanted is None else client.set_stage_graph(wanted)
     if as_json:
         print_json(graph)
         return
@@ -139,10 +172,12 @@ def stages(context: typer.Context, namespace: Annotated[str, typer.Argument()], 
                 stage.capacity or "any",
                 stage.displaced_to or "-",
                 " ".join(edge.to_stage for edge in graph.edges if edge.from_stage == stage.id) or "-",
-                stage.description,
+                stage.description or "-",
             )
             for stage in graph.stages
         ),
+        prose=("next", "description"),
+        optional=("description",),
     )
 
 
@@ -166,10 +201,12 @@ def deployments(
                 enum_word(one.State.Name(one.state)),
                 one.environment or "-",
                 when(one.update_time),
-                one.message,
+                one.message or "-",
             )
             for one in found
         ),
+        prose=("message",),
+        empty=f"no deployment of {model} was reported",
     )
 
 

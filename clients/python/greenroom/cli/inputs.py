@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import typer
+from google.protobuf import json_format
 
 from greenroom.catalog.v1.facts_pb2 import Dataset, Metric
+from greenroom.lifecycle.v1.stage_graph_pb2 import StageGraph
 from greenroom.roles import Role
 
 Parsed = TypeVar("Parsed")
@@ -71,6 +73,23 @@ def parse_role(text: str) -> tuple[str, Role]:
     if not separator or not pattern or role not in set(Role):
         raise ValueError(f"{text!r} is not pattern=role with a role of {', '.join(Role)}")
     return pattern, Role(role)
+
+
+def parse_stage_graph(text: str, namespace: str) -> StageGraph:
+    """Read the stages of a namespace as `greenroom stages --json` prints them; `name` may be left out.
+
+    Raises:
+        typer.BadParameter: it is not that, or is of another namespace.
+    """
+    try:
+        graph = json_format.Parse(text, StageGraph())
+    except json_format.ParseError as error:
+        raise typer.BadParameter(f"not stages as --json prints them: {error}", param_hint="'--set'") from None
+    name = f"namespaces/{namespace.removeprefix('namespaces/')}/stageGraph"
+    if graph.name not in {"", name}:
+        raise typer.BadParameter(f"the file has the stages of {graph.name}, not {name}", param_hint="'--set'")
+    graph.name = name
+    return graph
 
 
 def read_all(texts: Iterable[str] | None, parse: Callable[[str], Parsed], option: str) -> list[Parsed]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
@@ -21,8 +21,8 @@ from greenroom.cli.wording import visible
 MISSING = "MISSING"
 """Printed for what should be known and is not; never a blank."""
 
-_PROSE = 24
-"""Columns of text that are still comfortable to read."""
+_PROSE = 16
+"""Width of the narrowest column of text."""
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -68,28 +68,32 @@ def _print_for_people(
     headers: list[str], cells: list[list[str]], prose: Sequence[str], optional: Sequence[str]
 ) -> None:
     console = Console(highlight=False)
-    for name in ("", *optional):
-        kept = [index for index, header in enumerate(headers) if header != name]
-        headers, cells = [headers[index] for index in kept], [[row[index] for index in kept] for row in cells]
-        widths = [max(map(cell_len, column)) for column in zip(headers, *cells, strict=True)]
-        least = [
-            min(width, _PROSE) if header in prose else width for header, width in zip(headers, widths, strict=True)
-        ]
-        if sum(least) + 2 * (len(headers) - 1) <= console.width:
-            break
-    else:
-        for number, row in enumerate(cells):
-            if number:
-                print()
-            _print_block(list(zip(headers, row, strict=True)))
-        sys.stdout.flush()
-        return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for header in headers:
-        table.add_column(header, overflow="fold", no_wrap=header not in prose)
-    for row in cells:
-        table.add_row(*(Text(cell) for cell in row))
-    console.print(table)
+    columns = dict(zip(headers, zip(*cells, strict=True), strict=True))
+    for number in range(len(optional) + 1):
+        kept = {header: column for header, column in columns.items() if header not in optional[:number]}
+        if _least_width(kept, prose) <= console.width:
+            table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+            for header in kept:
+                table.add_column(header, overflow="fold", no_wrap=header not in prose)
+            for row in zip(*kept.values(), strict=True):
+                table.add_row(*map(Text, row))
+            console.print(table)
+            return
+    for index, cell_row in enumerate(cells):
+        if index:
+            print()
+        _print_block(list(zip(headers, cell_row, strict=True)))
+    sys.stdout.flush()
+
+
+def _least_width(columns: Mapping[str, Sequence[str]], prose: Sequence[str]) -> int:
+    """Return the width of a table in which prose is wrapped as much as is still comfortable to read."""
+    widths = []
+    for header, column in columns.items():
+        whole = max(map(cell_len, (header, *column)))
+        words = (cell_len(word) for cell in (header, *column) for word in cell.split())
+        widths.append(min(whole, max(_PROSE, *words)) if header in prose else whole)
+    return sum(widths) + 2 * (len(widths) - 1)
 
 
 def _print_block(fields: list[tuple[str, str]]) -> None:

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRem
 from rich.progress import Progress as Bars
 
 from greenroom.cli.output import size, tell
+from greenroom.cli.wording import counted
 from greenroom.progress import Progress
 
 
@@ -53,4 +54,6 @@ class TransferDisplay:
         elif not self._quiet and progress.phase not in self._told:
             self._told.add(progress.phase)
             if progress.files_total:
-                tell(f"{progress.phase} {progress.files_total} files, {size(progress.bytes_total)}")
+                # What is uploaded are blobs: files that the server lacks, and the artifact's own description.
+                thing = "blob" if progress.phase == "uploading" else "file"
+                tell(f"{progress.phase} {counted(progress.files_total, thing)}, {size(progress.bytes_total)}")

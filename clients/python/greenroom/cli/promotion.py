@@ -10,7 +10,7 @@ import typer
 from greenroom.cli.exit_codes import PRECONDITION
 from greenroom.cli.output import enum_word, print_json, print_line, print_table, when
 from greenroom.cli.session import Json, current
-from greenroom.cli.wording import short_name
+from greenroom.cli.wording import for_person, gate_command, gate_short, short_name
 from greenroom.lifecycle.v1.lifecycle_service_pb2 import ListChecksResponse, ListTransitionsResponse
 from greenroom.lifecycle.v1.transition_pb2 import Transition
 
@@ -124,10 +124,13 @@ def transitions(
                 one.target_stage,
                 one.requester.id,
                 when(one.create_time),
-                "; ".join(gate.message for gate in one.unmet_gates),
+                ", ".join(gate_short(gate) for gate in one.unmet_gates) or "-",
             )
             for one in found
         ),
+        prose=("missing",),
+        optional=("requester", "created"),
+        empty=f"no transition of {of}{f' is {state}' if state else ''}",
     )
 
 
@@ -167,6 +170,8 @@ def check(
             )
             for one in checks
         ),
+        prose=("summary",),
+        empty=f"no check of {version} was reported",
     )
 
 
@@ -177,12 +182,17 @@ def print_transition(transition: Transition, *, as_json: bool) -> None:
         return
     versions = " ".join(short_name(version) for version in transition.versions)
     state = enum_word(Transition.State.Name(transition.state))
-    name = short_name(transition.name) or "dry run"
-    print_line(f"{versions} to {transition.target_stage}: {state} ({name})")
+    dry = not transition.name
+    outcome = f"would be {state} (dry run: nothing was changed)" if dry else f"{state} ({short_name(transition.name)})"
+    print_line(f"{versions} to {transition.target_stage}: {outcome}")
     for move in transition.moves:
         how = "displaced" if move.displaced else "moved"
-        print_line(f"  {short_name(move.version)} {how} from {move.from_stage} to {move.to_stage}")
+        verb = f"would be {how}" if dry else how
+        print_line(f"  {short_name(move.version)} {verb} from {move.from_stage} to {move.to_stage}")
+    name = versions if len(transition.versions) == 1 else short_name(transition.name)
     for gate in transition.unmet_gates:
-        print_line(f"  missing: {gate.message}")
+        print_line(f"  {for_person(gate.message)}" + ("" if dry else ":"))
+        if not dry:
+            print_line(f"    {gate_command(gate, name)}")
     if transition.outcome_reason:
-        print_line(f"  {transition.outcome_reason}")
+        print_line(f"  {for_person(transition.outcome_reason)}")

@@ -19,6 +19,7 @@ from greenroom.cli.output import enum_word, print_fields, print_json, print_line
 from greenroom.cli.session import Json, current
 from greenroom.cli.wording import short_name
 from greenroom.lifecycle.v1.lifecycle_service_pb2 import ListStageHistoryResponse
+from greenroom.lifecycle.v1.state_pb2 import StageHistoryEntry
 from greenroom.search.v1.search_service_pb2 import SearchVersionsResponse
 
 
@@ -36,7 +37,12 @@ def list_(
             if as_json:
                 print_json(ListNamespacesResponse(namespaces=spaces))
             else:
-                print_table(("namespace", "description"), ((short_name(one.name), one.description) for one in spaces))
+                print_table(
+                    ("namespace", "description"),
+                    ((short_name(one.name), one.description or "-") for one in spaces),
+                    prose=("description",),
+                    empty="no namespace yet; `greenroom create NAMESPACE` or a first `greenroom push` makes one",
+                )
         elif of is not None and "/" in of.removeprefix("namespaces/"):
             listed = list(client.list_versions_with_state(of, show_deleted=deleted))
             if as_json:
@@ -57,6 +63,9 @@ def list_(
                     )
                     for one in listed
                 ),
+                prose=("metrics", "aliases"),
+                optional=("digest", "by"),
+                empty=f"no version yet; `greenroom push {of} PATH` makes one",
             )
         else:
             models = list(client.list_models("-" if of is None else of))
@@ -65,7 +74,12 @@ def list_(
                 return
             print_table(
                 ("model", "owner", "created", "description"),
-                ((short_name(one.name), one.owner or "-", when(one.create_time), one.description) for one in models),
+                (
+                    (short_name(one.name), one.owner or "-", when(one.create_time), one.description or "-")
+                    for one in models
+                ),
+                prose=("description",),
+                empty="no model yet; `greenroom push NAMESPACE/MODEL PATH` makes one",
             )
 
 
@@ -92,10 +106,12 @@ def search(
                 hit.stage,
                 " ".join(hit.aliases) or "-",
                 _metrics(hit.version),
-                hit.version.description,
+                hit.version.description or "-",
             )
             for hit in hits
         ),
+        prose=("metrics", "aliases", "description"),
+        empty="no version matches",
     )
 
 
@@ -157,10 +173,11 @@ def history(
                 entry.from_stage or "-",
                 entry.to_stage,
                 f"{entry.actor.id} ({enum_word(entry.actor.Kind.Name(entry.actor.kind))})",
-                entry.reason or ("made room for another version" if entry.displaced else "-"),
+                _why(entry),
             )
             for entry in entries
         ),
+        prose=("reason",),
     )
 
 
@@ -177,7 +194,14 @@ def lineage(
         parts = [{"part": part, "name": name, "value": value} for part, name, value in rows]
         print_json({"version": found.name, "artifactDigest": found.artifact_digest, "lineage": parts})
     else:
-        print_table(("part", "name", "value"), rows)
+        print_table(("part", "name", "value"), rows, prose=("value",))
+
+
+def _why(entry: StageHistoryEntry) -> str:
+    if not entry.displaced:
+        return entry.reason or "-"
+    # The reason is that of the version which took the place.
+    return f"made room for another version ({entry.reason})" if entry.reason else "made room for another version"
 
 
 def _metrics(version: Version) -> str:

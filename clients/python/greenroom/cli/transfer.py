@@ -11,7 +11,7 @@ from greenroom.cli.inputs import parse_dataset, parse_metric, parse_pair, parse_
 from greenroom.cli.output import print_json, print_line, size, tell
 from greenroom.cli.progress_display import TransferDisplay
 from greenroom.cli.session import Json, current
-from greenroom.cli.wording import short_name
+from greenroom.cli.wording import counted, short_name
 
 Repeated = list[str] | None
 
@@ -95,5 +95,5 @@ def pull(
             }
         )
         return
-    tell(f"{len(pulled.files)} files in {pulled.path}, {size(pulled.bytes_fetched)} fetched, all verified")
+    tell(f"{counted(len(pulled.files), 'file')} in {pulled.path}, {size(pulled.bytes_fetched)} fetched, all verified")
     print_line(f"{short_name(pulled.version)} {pulled.digest}")

@@ -11,9 +11,11 @@ from google.protobuf.json_format import MessageToDict
 
 from greenroom._watch import Change, Service
 from greenroom.cli.inputs import read_all
-from greenroom.cli.output import print_json, print_line, tell
+from greenroom.cli.output import enum_word, print_json, print_line, tell
 from greenroom.cli.session import Json, current
 from greenroom.cli.wording import short_name
+from greenroom.lifecycle.v1.check_pb2 import Check
+from greenroom.lifecycle.v1.deployment_pb2 import Deployment
 
 
 class ServiceWord(StrEnum):
@@ -63,12 +65,29 @@ def change_document(change: Change) -> dict[str, Any]:
 
 
 def _line(change: Change) -> str:
-    about = short_name(change.resource)
-    if change.type.startswith("transition.") and change.service == "lifecycle":
-        transition = cast(Any, change.message).after.transition
-        versions = " ".join(short_name(version) for version in transition.versions)
-        about = f"{versions} to {transition.target_stage}" if versions else about
-    return f"{change.time:%H:%M:%S}  {change.service} {change.revision}  {change.type}  {about}  by {change.actor}"
+    at = f"{change.time:%Y-%m-%d %H:%M:%S}Z"
+    return f"{at}  {change.service} {change.revision}  {change.type}  {_about(change)}  by {change.actor}"
+
+
+def _about(change: Change) -> str:
+    """Return what a change is about, and where that stands now."""
+    name = short_name(change.resource)
+    after = cast(Any, change.message).after
+    match (after.WhichOneof("resource"), change.type):
+        case ("transition", _):
+            versions = " ".join(short_name(version) for version in after.transition.versions)
+            return f"{versions} to {after.transition.target_stage}"
+        case ("alias", "alias.set"):
+            return f"{name} = {short_name(after.alias.version)}"
+        case ("check", _):
+            version, _, check = name.partition("/checks/")
+            return f"{version} {check} {enum_word(Check.State.Name(after.check.state))}"
+        case ("deployment", _):
+            deployment = after.deployment
+            where = name.rpartition("/")[2]
+            return f"{short_name(deployment.version)} {enum_word(Deployment.State.Name(deployment.state))} at {where}"
+        case _:
+            return name
 
 
 def _token(text: str) -> tuple[str, str]:

@@ -32,7 +32,7 @@ def short_name(name: str) -> str:
     parts = name.split("/")
     if parts[0] != "namespaces":
         return name
-    if parts[-2] == "aliases":
+    if len(parts) > 2 and parts[-2] == "aliases":
         return f"{short_name('/'.join(parts[:-2]))}@{parts[-1]}"
     shown = parts[1:2]
     for kind, value in zip(parts[2::2], parts[3::2], strict=False):
@@ -51,8 +51,14 @@ def for_person(text: str, metadata: Mapping[str, str] | None = None) -> str:
     def command(found: re.Match[str]) -> str:
         return f"`{_command(found[0], metadata or {})}`"
 
-    shortened = _RESOURCE.sub(lambda found: short_name(found[0]), text)
+    shortened = _RESOURCE.sub(lambda found: _short(found[0], quoted=text[: found.start()].endswith("'")), text)
     return _RPC.sub(command, shortened.replace("set allow_duplicate_artifact", "add --allow-duplicate"))
+
+
+def _short(name: str, *, quoted: bool) -> str:
+    # A namespace's short name is a bare word, which a sentence has to introduce.
+    bare = name.count("/") == 1 and not quoted and "{" not in name
+    return f"namespace {short_name(name)}" if bare else short_name(name)
 
 
 def _command(rpc: str, metadata: Mapping[str, str]) -> str:

@@ -53,7 +53,10 @@ class Lookup:
             wanted = semver.parse_range(range_text)
         except ValueError as error:
             raise field_invalid(FieldViolation("semver_range", str(error))) from None
-        nothing = VersionNotFound(f"{model}@{range_text}", f"{model} has no semantic version in {range_text}")
+        missing = f"{model} has no semantic version in {range_text}"
+        if range_text.isdecimal():
+            missing += f", and the version with that number is {model}/versions/{range_text}"
+        nothing = VersionNotFound(f"{model}@{range_text}", missing)
         async with self.store.read() as reader:
             await existing_model(reader, model)
             candidates = [(semver.parse(text), name) for text, name in await reader.semvers(model)]
