@@ -209,3 +209,14 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
         create_principal(path, "other", roles=("viewer",))
     assert json.loads(path.read_text()) == before
     assert sorted(p.name for p in tmp_path.iterdir()) == [".principals.json.lock", "principals.json"]
+
+
+def test_a_token_made_a_moment_ago_works_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "principals.json"
+    create_principal(path, "first", roles=["viewer"])
+    principals = Principals(path)
+    assert principals.authenticate("gr_second_x") is None
+    token = create_principal(path, "second", roles=["viewer"])
+    found = principals.authenticate(token)
+    assert found is not None
+    assert found.id == "second"

@@ -114,6 +114,15 @@ class Principals:
     def authenticate(self, token: str) -> Principal | None:
         """Return whose token this is; None for one that is malformed, unknown or revoked."""
         self._reload_when_due()
+        principal = self._match(token)
+        if principal is None:
+            # A token that was made a moment ago works at once; only a revoked one may live on for RELOAD_SECONDS.
+            self._next_look = 0.0
+            self._reload_when_due()
+            principal = self._match(token)
+        return principal
+
+    def _match(self, token: str) -> Principal | None:
         if len(token) > LONGEST_TOKEN or not token.startswith("gr_"):
             return None
         identifier, _, secret = token[3:].partition("_")
