@@ -33,6 +33,7 @@ lint: $(READY) proto-image ## check style, types, import rules and protos
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy tests
 	$(BIN)/lint-imports
 	$(BIN)/buf lint $(BUF_IMAGE) --config buf.yaml
 	$(BIN)/buf format protos --diff --exit-code

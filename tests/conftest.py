@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TextIO, cast
 from uuid import uuid4
 
 import asyncpg
@@ -39,7 +40,7 @@ class CurrentStderr(io.TextIOBase):
 @pytest.fixture(scope="session", autouse=True)
 def logs() -> None:
     """Log as a server does; structlog's own default renders every local variable of a stack, which takes seconds."""
-    configure_logs("INFO", json_lines=True, stream=CurrentStderr())
+    configure_logs("INFO", json_lines=True, stream=cast(TextIO, CurrentStderr()))
 
 
 @pytest.fixture(autouse=True)

@@ -207,7 +207,7 @@ async def test_lookup_by_everything_that_names_a_version(admin: Stubs) -> None:
         ({"semver_range": ">=2.0.0-rc.1"}, three),
         ({"artifact_digest": one.artifact_digest}, one),
     ):
-        found = await admin.catalog.LookupVersion(pb.LookupVersionRequest(parent=DIGITS, **known))  # type: ignore[arg-type]
+        found = await admin.catalog.LookupVersion(pb.LookupVersionRequest(parent=DIGITS, **known))
         assert found.version.name == expected.name, known
     nothing = await refused(admin.catalog.LookupVersion(pb.LookupVersionRequest(parent=DIGITS, semver_range="^3")))
     assert nothing.reason == "VERSION_NOT_FOUND"
@@ -247,7 +247,7 @@ async def test_pages_lose_and_repeat_nothing_while_versions_are_added(admin: Stu
             break
         page.page_token = answer.next_page_token
     assert seen == list(range(12, 0, -1))
-    page.page_token = seen and "garbage"
+    page.page_token = "garbage"
     answer = await refused(admin.catalog.ListVersions(page))
     assert (answer.code, answer.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID")
 

@@ -19,10 +19,10 @@ ROOT = Path(__file__).resolve().parents[2]
 def told(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What the demo printed. It gets a temporary folder that the databases' own user can reach."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, ROOT / "examples" / "demo.py"]
+    command = [sys.executable, str(ROOT / "examples" / "demo.py")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return str(done.stdout)
 
 
 def test_it_tells_the_whole_job(told: str) -> None:

@@ -137,9 +137,9 @@ async def watch(running: Cluster, run: Run) -> None:
     stub = running.stubs("lifecycle")
     token = ""
     while True:
-        start = {"resume_token": token} if token else {"after_revision": 0}
+        start: dict[str, Any] = {"resume_token": token} if token else {"after_revision": 0}
         try:
-            async for response in stub.WatchChanges(WatchChangesRequest(**start)):  # type: ignore[arg-type]
+            async for response in stub.WatchChanges(WatchChangesRequest(**start)):
                 run.seen += response.changes
                 token = response.resume_token
         except grpc.aio.AioRpcError as error:

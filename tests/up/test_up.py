@@ -32,7 +32,7 @@ class Up:
         self.credentials = folder / "config" / "credentials.json"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
         environment |= {"GREENROOM_CREDENTIALS": str(self.credentials), "HOME": str(folder)}
-        command = [BIN / "greenroom", "up", "--data", folder / "data", "--port", "0", *arguments]
+        command = [str(BIN / "greenroom"), "up", "--data", str(folder / "data"), "--port", "0", *arguments]
         self.process = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, user=user, cwd=folder
         )

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import grpc
@@ -22,7 +23,7 @@ from greenroom.catalog.v1 import catalog_service_pb2 as pb
 from greenroom.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from greenroom.catalog.v1.model_pb2 import Model
 from greenroom.catalog.v1.namespace_pb2 import Namespace
-from greenroom.catalog.v1.watch_pb2 import WatchChangesRequest
+from greenroom.catalog.v1.watch_pb2 import CatalogChange, WatchChangesRequest
 from greenroom.type.v1.change_pb2 import WatchFilter
 from greenroomd.embedded import Endpoints
 from support import history as guarantees
@@ -122,10 +123,11 @@ async def write(client: Client, writer: int, run: History) -> None:
 
 
 async def until_known(client: Client, request: pb.CreateModelRequest | pb.UpdateModelRequest, run: History) -> None:
-    call = client.stub.CreateModel if isinstance(request, pb.CreateModelRequest) else client.stub.UpdateModel
+    create = isinstance(request, pb.CreateModelRequest)
+    call: Any = client.stub.CreateModel if create else client.stub.UpdateModel
     while True:
         try:
-            answer = await call(request, metadata=client.metadata, timeout=5)  # type: ignore[operator]
+            answer = await call(request, metadata=client.metadata, timeout=5)
         except grpc.aio.AioRpcError as error:
             if error.code() in UNKNOWN:
                 await asyncio.sleep(0.05)
@@ -145,8 +147,8 @@ async def watch(client: Client, stream: Stream, end: asyncio.Future[int], rng: r
         types=[stream.filter_type] if stream.filter_type else [],
     )
     while True:
-        start = {"resume_token": token} if token else {"after_revision": 0}
-        request = WatchChangesRequest(filter=filter, bookmark_interval_ms=200, **start)  # type: ignore[arg-type]
+        start: dict[str, Any] = {"resume_token": token} if token else {"after_revision": 0}
+        request = WatchChangesRequest(filter=filter, bookmark_interval_ms=200, **start)
         call = client.stub.WatchChanges(request, metadata=client.metadata)
         messages_left = rng.randrange(2, 12)
         try:
@@ -177,10 +179,10 @@ async def kill_at_random(service: ServiceProcess, run: History) -> None:
         run.kills += 1
 
 
-async def whole_log(client: Client) -> list[guarantees.CatalogChange]:
+async def whole_log(client: Client) -> list[CatalogChange]:
     """Read the log from its beginning to its end of now."""
     head = None
-    changes: list[guarantees.CatalogChange] = []
+    changes: list[CatalogChange] = []
     probe = client.stub.WatchChanges(WatchChangesRequest(), metadata=client.metadata)
     async for response in probe:
         head = response.through_revision

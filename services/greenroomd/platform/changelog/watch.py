@@ -14,7 +14,7 @@ What a stream guarantees (etcd's words; tests/watch has one test of each name):
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
 from greenroomd.platform.changelog import token
@@ -79,7 +79,7 @@ class Watcher:
         self._log = log
         self._feed = feed
 
-    async def stream(self, start: Start, filter: Filter, bookmark_interval: float) -> AsyncIterator[Batch]:
+    async def stream(self, start: Start, filter: Filter, bookmark_interval: float) -> AsyncGenerator[Batch, None]:
         """Yield batches for ever; a bookmark after `bookmark_interval` seconds of silence.
 
         Raises:
