@@ -11,6 +11,7 @@ from pathlib import Path
 from greenroomd import application, up
 from greenroomd.config import Config, ConfigError
 from greenroomd.embedded import EmbeddedError, default_data_folder
+from greenroomd.platform.allocator import reuse_large_buffers
 from greenroomd.platform.identity import IdentityError, create_principal, revoke_principal
 from greenroomd.platform.interceptors import ServiceMisdeclaredError
 from greenroomd.platform.logs import configure_logs
@@ -32,12 +33,14 @@ EXPECTED_ERRORS = (
 
 
 def run_up(options: argparse.Namespace) -> None:
+    reuse_large_buffers()
     # A person is at the terminal: only what needs attention, unless asked otherwise.
     configure_logs(os.environ.get("GREENROOM_LOG_LEVEL", "WARNING"))
     up.run((options.data or default_data_folder()).absolute(), _settings(options), _telemetry())
 
 
 def run_serve(options: argparse.Namespace) -> None:
+    reuse_large_buffers()
     config = Config.from_environment(os.environ)
     services = parse_target(options.target)
     configure_logs(config.log_level)

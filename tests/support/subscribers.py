@@ -100,6 +100,12 @@ class Subscriber:
 
         return await eventually(here, f"revision {revision} on its channel, after {self.revisions[-1:]}", seconds)
 
+    async def until_resource(self, name: str, seconds: float) -> float:
+        async def here() -> bool:
+            return any(event["subject"] == name for _, event in self.heard)
+
+        return await eventually(here, f"a change of {name} on its channel", seconds)
+
 
 @asynccontextmanager
 async def attached(*parties: Follower | Subscriber) -> AsyncIterator[None]:

@@ -164,7 +164,8 @@ class ArtifactPull:
             try:
                 async with asyncio.timeout(STALL_SECONDS) as watchdog:
                     async for message in call:
-                        size = len(message.data)
+                        data = message.data  # taken out once, because taking it out copies it
+                        size = len(data)
                         if arrival.size + size > file.size:
                             raise DigestMismatch(
                                 f"{file.path}: the server sends more than the announced {file.size} bytes; nothing was"
@@ -172,7 +173,7 @@ class ArtifactPull:
                                 metadata={"path": file.path, "expected": file.digest},
                             )
                         if size:
-                            await asyncio.to_thread(arrival.write, message.data)
+                            await asyncio.to_thread(arrival.write, data)
                             self._fetched += size
                             meter.advance(file.path, size)
                             watchdog.reschedule(loop.time() + STALL_SECONDS)

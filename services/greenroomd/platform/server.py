@@ -110,7 +110,7 @@ class GreenroomServer:
         self._health.register(self._server)
         names = [service.full_name for service in services]
         reflection.enable_server_reflection([*names, "grpc.health.v1.Health", reflection.SERVICE_NAME], self._server)
-        await self._health.check(services)
+        await self._supervisor.once(lambda: self._health.check(services))
         await self._server.start()
         for service in services:
             for number, work in enumerate(service.background):

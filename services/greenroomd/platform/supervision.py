@@ -40,6 +40,17 @@ class Supervisor:
         """Run `work` until `stop`."""
         self._tasks.append(asyncio.create_task(self._keep_running(name, work), name=name))
 
+    async def once(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work` to its end, as little traced as the rest. Raises what it raises."""
+
+        async def untraced() -> None:
+            if self._tracing is not None:
+                self._tracing.attach_untraced()
+            await work()
+
+        # In a task, whose context ends with it.
+        await asyncio.create_task(untraced())
+
     async def stop(self) -> None:
         """Cancel everything and wait until it has ended."""
         pending = set(self._tasks)
@@ -73,6 +84,5 @@ class Supervisor:
                     logger.exception("background work failed and is started again", work=name, in_seconds=delay)
             if clock() - started > HEALTHY_AFTER:
                 delay = FIRST_DELAY
-            delay = min(delay, longest)
-            await asyncio.sleep(delay)
-            delay = delay * 2
+            await asyncio.sleep(min(delay, longest))
+            delay = min(delay * 2, LONGEST_DELAY)
