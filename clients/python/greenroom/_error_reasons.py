@@ -51,7 +51,7 @@ class MessageTooLarge(ResourceExhausted):
 
 
 class DependencyUnavailable(Unavailable):
-    """A dependency cannot be reached; nothing was written; retry. Metadata: `dependency`."""
+    """A dependency cannot be reached; repeat the call with the same request id. Metadata: `dependency`."""
 
     REASON = "DEPENDENCY_UNAVAILABLE"
 
