@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,8 +18,10 @@ import asyncpg
 import grpc.aio
 
 import greenroom
+from bench.measure import cpu_seconds
 from greenroom.catalog.v1 import catalog_service_pb2 as catalog_pb
 from greenroom.catalog.v1.facts_pb2 import Dataset, Facts
+from greenroom.catalog.v1.model_pb2 import Model
 from greenroom.catalog.v1.version_pb2 import Version
 from greenroomd.embedded import EmbeddedStack
 from greenroomd.platform.database import role_of
@@ -62,6 +63,16 @@ class Installation:
         assert self.server.process is not None
         return self.server.process.pid
 
+    async def quiet(self) -> None:
+        """Wait until the servers have nothing left to do, such as publishing and indexing what was just written."""
+        pids = [process.process.pid for process in (self.server, self.lifecycle) if process.process is not None]
+        async with asyncio.timeout(60):
+            while True:
+                before = sum(map(cpu_seconds, pids))
+                await asyncio.sleep(0.3)
+                if sum(map(cpu_seconds, pids)) - before < 0.03:
+                    return
+
     def stubs(self, process: ServiceProcess | None = None) -> Stubs:
         """Return stubs as an administrator."""
         stubs = open_stubs((process or self.server).address, self.token)
@@ -88,9 +99,7 @@ class Installation:
         for path, answer in answers.items():
             (folder / path.strip("/").replace("/", "~")).write_bytes(answer)
         port = free_port()
-        command = [sys.executable, "-m", "bench.reference_server", str(port), str(folder)]
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-        self._reference = subprocess.Popen(command, env=environment)
+        self._reference = start_reference_server(port, folder)
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel, asyncio.timeout(30):
             await channel.channel_ready()
         return f"127.0.0.1:{port}", self._reference.pid
@@ -102,6 +111,11 @@ class Installation:
             self._reference = None
 
 
+def start_reference_server(port: int, answers: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "bench.reference_server", str(port), str(answers)]
+    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
+
+
 def database_url(stack: EmbeddedStack, database: str) -> str:
     return stack.endpoints.database_url.replace("/greenroom?", f"/{database}?")
 
@@ -109,9 +123,7 @@ def database_url(stack: EmbeddedStack, database: str) -> str:
 @asynccontextmanager
 async def installation(large_file: int) -> AsyncIterator[Installation]:
     """Start everything, and end it."""
-    # As root the databases run as another user, who must be able to pass through.
-    folder = Path(tempfile.mkdtemp(prefix="greenroom-bench-"))
-    folder.chmod(0o755)
+    folder = passable_folder()
     stack = EmbeddedStack(folder / "data", durable=True)
     processes: list[ServiceProcess] = []
     made: Installation | None = None
@@ -140,6 +152,13 @@ async def installation(large_file: int) -> AsyncIterator[Installation]:
             process.close()
         await asyncio.to_thread(stack.stop)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def passable_folder() -> Path:
+    """Make a folder that the databases' user can pass through, who is another than root."""
+    folder = Path(tempfile.mkdtemp(prefix="greenroom-bench-"))
+    folder.chmod(0o755)
+    return folder
 
 
 async def create_reference_database(stack: EmbeddedStack) -> None:
@@ -172,15 +191,14 @@ async def fill(made: Installation) -> None:
         names = await create_versions(made, MODEL, VERSIONS - 1, first)
         for stage in ("staging", "production"):
             await client.request_transition(names[-1], stage)
-    # What came up meanwhile, such as the search index, is to be over before anything is measured.
-    await asyncio.sleep(1)
+    await made.quiet()
 
 
 async def create_versions(made: Installation, model: str, count: int, like: Version | None = None) -> list[str]:
     """Create versions of a model, which is created too when it is another than MODEL; return their names."""
     catalog = made.stubs().catalog
     if model != MODEL:
-        await catalog.CreateModel(catalog_pb.CreateModelRequest(model={"name": model}))
+        await catalog.CreateModel(catalog_pb.CreateModelRequest(model=Model(name=model)))
     version = Version(artifact_digest=made.digest)
     if like is not None:
         version = Version(artifact_digest=made.digest, facts=like.facts, description=like.description, tags=like.tags)
@@ -192,7 +210,3 @@ async def in_parallel(work: Sequence[Any]) -> None:
     """Await a few calls at a time."""
     for start in range(0, len(work), 8):
         await asyncio.gather(*work[start : start + 8])
-
-
-def elapsed(started: float) -> float:
-    return time.perf_counter() - started

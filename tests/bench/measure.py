@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import statistics
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ class Line:
         }
 
 
-async def in_turns(ours: Round, reference: Round, rounds: int = 5) -> list[tuple[float, float]]:
+async def in_turns(ours: Round, reference: Round, rounds: int = 4) -> list[tuple[float, float]]:
     """Return the medians of ours and the reference, for each number that a round gives.
 
     Each begins every other round, so that neither always has the warmer machine.
@@ -58,6 +59,11 @@ def percentile(values: Sequence[float], percent: float) -> float:
     """Return the value that `percent` of the values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+
+
+def elapsed(started: float) -> float:
+    """Return the seconds since a `time.perf_counter()`."""
+    return time.perf_counter() - started
 
 
 def cpu_seconds(pid: int) -> float:

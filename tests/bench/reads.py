@@ -49,7 +49,7 @@ async def beside_empty(
     async def measure(address: str, pid: int) -> Sequence[float]:
         before = cpu_seconds(pid)
         rate, calls = await calls_per_second(
-            address, path, made.token, lambda slot: body, in_flight=in_flight, seconds=1.5
+            address, path, made.token, lambda slot: body, in_flight=in_flight, seconds=1.2
         )
         return rate, (cpu_seconds(pid) - before) / calls * 1e6
 

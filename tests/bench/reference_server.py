@@ -1,14 +1,16 @@
 """What a server can do that does nothing: grpc.aio with our settings and prepared answers.
 
-Unary methods are those of the real services, each answering with the message in the file of its name. Beside them two
-streams of bytes, without protobuf, without a file and without a hash.
+Unary methods are those of the real services, each answering with the message in the file of its name. Beside them are
+streams of bytes, without protobuf and without a hash.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,12 @@ from google.protobuf import descriptor_pool, message_factory
 # Imported for their descriptors.
 import greenroom.catalog.v1.catalog_service_pb2
 import greenroom.lifecycle.v1.lifecycle_service_pb2  # noqa: F401
-from greenroomd.platform.server import ServerSettings, _options
+from greenroomd.platform.server import ServerSettings, _options  # the same settings, whatever they are
 
 CHUNK = bytes(1 << 20)
 """As large as the chunks of ReadBlob and WriteUpload."""
 
-DOWNLOAD, UPLOAD = "/bench.Bytes/Download", "/bench.Bytes/Upload"
+DOWNLOAD, UPLOAD, UPLOAD_TO_FILE = "/bench.Bytes/Download", "/bench.Bytes/Upload", "/bench.Bytes/UploadToFile"
 
 
 def prepared(path: str, answer: bytes) -> grpc.RpcMethodHandler[Any, Any]:
@@ -55,7 +57,18 @@ async def upload(chunks: AsyncIterator[bytes], context: Any) -> bytes:
     return str(count).encode()
 
 
-class Handlers(grpc.GenericRpcHandler):  # type: ignore[type-arg]
+def upload_to_file(folder: Path) -> Callable[[AsyncIterator[bytes], Any], Awaitable[bytes]]:
+    async def receive(chunks: AsyncIterator[bytes], context: Any) -> bytes:
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            async for chunk in chunks:
+                await asyncio.to_thread(file.write, chunk)
+            await asyncio.to_thread(os.fsync, file.fileno())
+            return str(file.tell()).encode()
+
+    return receive
+
+
+class Handlers(grpc.GenericRpcHandler):
     def __init__(self, handlers: dict[str, grpc.RpcMethodHandler[Any, Any]]) -> None:
         self._handlers = handlers
 
@@ -63,11 +76,16 @@ class Handlers(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         return self._handlers.get(handler_call_details.method)
 
 
+def read_answers(folder: Path) -> dict[str, bytes]:
+    """Return what `Installation.start_reference` wrote: serialised answers by path."""
+    return {"/" + file.name.replace("~", "/"): file.read_bytes() for file in folder.iterdir()}
+
+
 async def serve(port: int, answers: Path) -> None:
-    paths = {file: "/" + file.name.replace("~", "/") for file in answers.iterdir()}
-    handlers = {path: prepared(path, file.read_bytes()) for file, path in paths.items()}
+    handlers = {path: prepared(path, answer) for path, answer in read_answers(answers).items()}
     handlers[DOWNLOAD] = grpc.unary_stream_rpc_method_handler(download)
     handlers[UPLOAD] = grpc.stream_unary_rpc_method_handler(upload)
+    handlers[UPLOAD_TO_FILE] = grpc.stream_unary_rpc_method_handler(upload_to_file(answers.parent))
     server = grpc.aio.server(options=_options(ServerSettings()))
     server.add_generic_rpc_handlers((Handlers(handlers),))
     server.add_insecure_port(f"127.0.0.1:{port}")

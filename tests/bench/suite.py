@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from bench.events import promotions, replay
-from bench.installation import Installation, elapsed, installation
-from bench.measure import Line
+from bench.installation import Installation, installation
+from bench.measure import Line, elapsed
 from bench.reads import get_version, list_versions, resolve
 from bench.transfer import large_file, small_files
 from bench.writes import create_model, request_transition
@@ -36,12 +36,17 @@ async def run(names: Sequence[str], large_file_bytes: int, output: Path) -> None
     async with installation(large_file_bytes) as made:
         for number, name in enumerate(names, start=1):
             print(f"[{number}/{len(names)}] {name} …", end=" ", flush=True)
+            await made.quiet()
             began = time.perf_counter()
             lines += await BENCHMARKS[name](made)
             print(f"{elapsed(began):.0f} s", flush=True)
+    write(lines, output)
+    print(f"\n{table(lines)}\n\n{elapsed(started):.0f} s in all; written to {output}")
+
+
+def write(lines: Sequence[Line], output: Path) -> None:
     output.parent.mkdir(exist_ok=True)
     output.write_text(json.dumps([line.document() for line in lines], indent=2) + "\n")
-    print(f"\n{table(lines)}\n\n{elapsed(started):.0f} s in all; written to {output}")
 
 
 def table(lines: Sequence[Line]) -> str:

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from pathlib import Path
+from typing import TypeAlias
 
 import grpc.aio
 
 import greenroom
-from bench.installation import Installation, elapsed
-from bench.measure import Line, in_turns
-from bench.reference_server import CHUNK, DOWNLOAD, UPLOAD
+from bench.installation import Installation
+from bench.measure import Line, elapsed, in_turns
+from bench.reference_server import CHUNK, DOWNLOAD, UPLOAD, UPLOAD_TO_FILE
 from greenroom._connection import channel_options
+
+Upload: TypeAlias = "grpc.aio.StreamUnaryMultiCallable[bytes, bytes]"
+Download: TypeAlias = "grpc.aio.UnaryStreamMultiCallable[bytes, bytes]"
 
 MIB = 1 << 20
 SMALL_FILES = 500
 SMALL_FILE = 64 * 1024
 ROUNDS = 3
-BARE = "a gRPC stream of chunks of 1 MiB without protobuf, hash and disk"
+BARE = "a gRPC stream of 1 MiB chunks without protobuf and hash, "
+TO_FILE, TO_MEMORY = "into an fsynced file", "into memory"
 
 
 async def large_file(made: Installation) -> list[Line]:
@@ -30,24 +37,32 @@ async def large_file(made: Installation) -> list[Line]:
     source = Content(made.folder / "large.bin", [size])
     address, _ = await made.start_reference({})
     async with made.client() as client, grpc.aio.insecure_channel(address, options=channel_options()) as channel:
-        bare_upload = channel.stream_unary(UPLOAD)
-        bare_download = channel.unary_stream(DOWNLOAD)
+        chunks = size // len(CHUNK)
+        download: Download = channel.unary_stream(DOWNLOAD)
 
         async def ours() -> Sequence[float]:
-            return await push_and_pull(client, made, source)
+            return await push_and_pull(client, made, source) * 2
 
         async def reference() -> Sequence[float]:
-            chunks = size // len(CHUNK)
-            up = await mib_per_second(size, lambda: send(bare_upload, chunks))
-            down = await mib_per_second(size, lambda: receive(bare_download, chunks))
-            return up, down
+            return [
+                await mib_per_second(size, lambda: send(channel.stream_unary(UPLOAD_TO_FILE), chunks)),
+                await mib_per_second(size, lambda: receive_to_file(download, chunks, made.folder)),
+                await mib_per_second(size, lambda: send(channel.stream_unary(UPLOAD), chunks)),
+                await mib_per_second(size, lambda: receive(download, chunks)),
+            ]
 
-        up, down = await in_turns(ours, reference, ROUNDS)
+        medians = await in_turns(ours, reference, ROUNDS)
     made.stop_reference()
     what = f"one file of {size // MIB} MiB"
+    names = (
+        f"push of {what}: hash, send, verify, fsync",
+        f"pull of {what}: receive, verify, fsync",
+        f"push of {what}, beside memory alone",
+        f"pull of {what}, beside memory alone",
+    )
     return [
-        Line(f"push of {what}: hash, send, verify, fsync", "MiB/s", *up, BARE),
-        Line(f"pull of {what}: receive, verify, fsync", "MiB/s", *down, BARE),
+        Line(name, "MiB/s", *rates, BARE + to)
+        for name, rates, to in zip(names, medians, (TO_FILE, TO_FILE, TO_MEMORY, TO_MEMORY), strict=True)
     ]
 
 
@@ -111,7 +126,7 @@ async def mib_per_second(size: int, work: Callable[[], Awaitable[None]]) -> floa
     return size / MIB / elapsed(started)
 
 
-async def send(method: grpc.aio.StreamUnaryMultiCallable, chunks: int) -> None:  # type: ignore[type-arg]
+async def send(method: Upload, chunks: int) -> None:
     call = method()
     for _ in range(chunks):
         await call.write(CHUNK)
@@ -119,8 +134,15 @@ async def send(method: grpc.aio.StreamUnaryMultiCallable, chunks: int) -> None: 
     assert int(await call) == chunks * len(CHUNK)
 
 
-async def receive(method: grpc.aio.UnaryStreamMultiCallable, chunks: int) -> None:  # type: ignore[type-arg]
+async def receive(method: Download, chunks: int) -> None:
     received = 0
     async for chunk in method(str(chunks).encode()):
         received += len(chunk)
     assert received == chunks * len(CHUNK)
+
+
+async def receive_to_file(method: Download, chunks: int, folder: Path) -> None:
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+        async for chunk in method(str(chunks).encode()):
+            await asyncio.to_thread(file.write, chunk)
+        await asyncio.to_thread(os.fsync, file.fileno())

@@ -15,10 +15,11 @@ from bench.installation import NAMESPACE, Installation, create_versions, in_para
 from bench.load import calls_per_second
 from bench.measure import Line, in_turns
 from greenroom.catalog.v1 import catalog_service_pb2 as catalog_pb
+from greenroom.catalog.v1.model_pb2 import Model
 from greenroom.lifecycle.v1 import lifecycle_service_pb2 as lifecycle_pb
 
 IN_FLIGHT = 16
-SECONDS = 1.5
+SECONDS = 1.2
 BY_HAND = "the same rows in one asyncpg statement under the same lock"
 
 APPEND = "append_changes($1, $2, $3, $4, $5, $6, $7, $8, 'user', $9, $10, $11, '')"
@@ -55,17 +56,17 @@ STAGES = ("staging", "production", "archived", "development")
 async def create_model(made: Installation) -> list[Line]:
     """CreateModel with a request id: two rows, metadata alone."""
     path = "/greenroom.catalog.v1.CatalogService/CreateModel"
-    fields = {"description": "Digits by logistic regression", "owner": "someone@example.com"}
     name = (f"{NAMESPACE}/models/m{number:08}" for number in count())
 
     def body(slot: int) -> bytes:
-        model = {"name": next(name), **fields}
+        model = Model(name=next(name), description="Digits by logistic regression", owner="someone@example.com")
         return catalog_pb.CreateModelRequest(model=model, request_id=str(uuid4())).SerializeToString()
 
     async def ours() -> Sequence[float]:
         rate, _ = await calls_per_second(
             made.server.address, path, made.token, body, in_flight=IN_FLIGHT, seconds=SECONDS
         )
+        await made.quiet()  # the reference is not to be measured beside the publishing of what this wrote
         return (rate,)
 
     await ours()
@@ -101,6 +102,7 @@ async def request_transition(made: Installation) -> list[Line]:
         rate, _ = await calls_per_second(
             made.server.address, path, made.token, body, in_flight=IN_FLIGHT, seconds=SECONDS
         )
+        await made.quiet()  # the reference is not to be measured beside the publishing of what this wrote
         return (rate,)
 
     await ours()
