@@ -7,6 +7,7 @@
     GREENROOM_SERVICE_TOKEN_FILE     token that the services show each other
     GREENROOM_<SERVICE>_ADDRESS      host:port of a service that another process runs
     GREENROOM_UPLOAD_EXPIRY_SECONDS  idle time after which an unfinished upload is removed; default a day
+    GREENROOM_RENAME_REDIRECT_SECONDS  how long a model's former name leads to it; default 90 days
     GREENROOM_LOG_LEVEL              DEBUG, INFO (default), WARNING or ERROR
     GREENROOM_TELEMETRY, OTEL_*      see docs/telemetry.md
 
@@ -45,6 +46,7 @@ class Config:
     addresses: Mapping[str, str]
     """`host:port` of the services that other processes run, by service."""
     upload_expiry_seconds: float = DAY
+    rename_redirect_seconds: float = 90 * DAY
     log_level: str = "INFO"
 
     @classmethod
@@ -72,9 +74,14 @@ class Config:
             if not environment.get(variable):
                 problems.append(f"{variable} is not set: it names {meaning}")
             paths[variable] = Path(environment.get(variable, ""))
-        expiry = environment.get("GREENROOM_UPLOAD_EXPIRY_SECONDS", "") or str(DAY)
-        if not re.fullmatch(r"\d+(\.\d+)?", expiry):
-            problems.append(f"GREENROOM_UPLOAD_EXPIRY_SECONDS is {expiry!r}; it is a number of seconds")
+        seconds = {}
+        for variable, default in (
+            ("GREENROOM_UPLOAD_EXPIRY_SECONDS", DAY),
+            ("GREENROOM_RENAME_REDIRECT_SECONDS", 90 * DAY),
+        ):
+            seconds[variable] = environment.get(variable, "") or str(default)
+            if not re.fullmatch(r"\d{1,9}(\.\d+)?", seconds[variable]):
+                problems.append(f"{variable} is {seconds[variable]!r}; it is a number of seconds")
         if problems:
             raise ConfigError("\n".join(problems))
         return cls(
@@ -88,7 +95,8 @@ class Config:
                 for service in SERVICES
                 if (address := environment.get(f"GREENROOM_{service.upper()}_ADDRESS", ""))
             },
-            upload_expiry_seconds=float(expiry),
+            upload_expiry_seconds=float(seconds["GREENROOM_UPLOAD_EXPIRY_SECONDS"]),
+            rename_redirect_seconds=float(seconds["GREENROOM_RENAME_REDIRECT_SECONDS"]),
             log_level=environment.get("GREENROOM_LOG_LEVEL", "INFO"),
         )
 
@@ -102,6 +110,7 @@ class Config:
             "service token": str(self.service_token_file),
             **{f"address ({service})": address for service, address in self.addresses.items()},
             "upload expiry": f"{self.upload_expiry_seconds:g} s",
+            "rename redirect": f"{self.rename_redirect_seconds:g} s",
             "log level": self.log_level,
         }
 

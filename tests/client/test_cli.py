@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from greenroom.cli import app
 
 COMMANDS = [
-    "up", "push", "pull", "create", "delete", "promote", "approve", "reject", "cancel", "rollback", "check",
-    "transitions", "resolve", "show", "list", "search", "history", "lineage", "watch", "alias", "policy", "stages",
-    "deployments", "deploy-report",
+    "up", "push", "pull", "create", "delete", "rename", "promote", "approve", "reject", "cancel", "rollback",
+    "check", "transitions", "resolve", "show", "list", "search", "history", "lineage", "watch", "alias", "policy",
+    "stages", "deployments", "deploy-report",
 ]  # fmt: skip
 
 

@@ -45,6 +45,7 @@ def test_order() -> None:
         "validation",
         "freshness",
         "idempotency",
+        "redirection",
     )
 
 

@@ -25,6 +25,7 @@ from greenroom.catalog.v1.catalog_service_pb2 import (
     ListNamespacesRequest,
     ListVersionsRequest,
     LookupVersionRequest,
+    RenameModelRequest,
     UpdateModelRequest,
     UpdateVersionRequest,
 )
@@ -117,6 +118,16 @@ class CatalogCalls(Calls):
         mask = _mask(description=description, tags=tags, owner=owner)
         request = UpdateModelRequest(model=resource, update_mask=mask)
         return (await self._connection.unary(self._connection.catalog.UpdateModel, request)).model
+
+    async def rename_model(self, model: AnyModel, model_id: str, *, etag: str = "") -> Model:
+        """Give a model another id in its namespace; its former name goes on to work until `Model.former_names` says.
+
+        Raises:
+            ModelNotFound, EtagStale.
+            ModelExists: the id is, or was, that of a model of the namespace.
+        """
+        request = RenameModelRequest(name=str(model_name(model)), model_id=model_id, etag=etag)
+        return (await self._connection.unary(self._connection.catalog.RenameModel, request)).model
 
     async def get_version(self, version: AnyVersion, *, min_revision: int = 0) -> Version:
         """Return a version, a deleted one as a tombstone. Raises VersionNotFound."""

@@ -164,6 +164,7 @@ class Client:
     get_model = _blocking(AsyncClient.get_model)
     list_models = _iterating(AsyncClient.list_models)
     update_model = _blocking(AsyncClient.update_model)
+    rename_model = _blocking(AsyncClient.rename_model)
     get_version = _blocking(AsyncClient.get_version)
     list_versions = _iterating(AsyncClient.list_versions)
     list_versions_with_state = _iterating(AsyncClient.list_versions_with_state)

@@ -149,6 +149,12 @@ class ModelExists(AlreadyExists):
     REASON = "MODEL_EXISTS"
 
 
+class ModelRenamed(NotFound):
+    """The model was renamed, and its former name no longer leads to it. Metadata: `model`, `current_name`."""
+
+    REASON = "MODEL_RENAMED"
+
+
 class VersionNotFound(NotFound):
     """The version does not exist. Metadata: `version`."""
 

@@ -11,8 +11,8 @@
     ├── PermissionDenied              the credential does not allow this
     │   └── PermissionMissing  SelfApproval
     ├── NotFound
-    │   └── NamespaceNotFound  ModelNotFound  VersionNotFound  VersionDeleted  ArtifactNotFound  BlobNotFound
-    │       UploadNotFound  TransitionNotFound  AliasNotFound  SelectorUnresolved
+    │   └── NamespaceNotFound  ModelNotFound  ModelRenamed  VersionNotFound  VersionDeleted  ArtifactNotFound
+    │       BlobNotFound  UploadNotFound  TransitionNotFound  AliasNotFound  SelectorUnresolved
     ├── AlreadyExists
     │   └── NamespaceExists  ModelExists  SemverTaken  ArtifactRegistered  TransitionOpen
     ├── FailedPrecondition            the request is fine, the state of the system is not
@@ -86,6 +86,7 @@ from greenroom._error_reasons import (
     MessageTooLarge,
     ModelExists,
     ModelNotFound,
+    ModelRenamed,
     NamespaceExists,
     NamespaceNotFound,
     NothingToRollBackTo,
@@ -160,6 +161,7 @@ __all__ = [
     "MessageTooLarge",
     "ModelExists",
     "ModelNotFound",
+    "ModelRenamed",
     "NamespaceExists",
     "NamespaceNotFound",
     "NotFound",

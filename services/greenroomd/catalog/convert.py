@@ -66,6 +66,10 @@ def model_to_proto(model: domain.Model) -> model_pb2.Model:
         create_time=timestamp(model.create_time),
         update_time=timestamp(model.update_time),
         etag=model.etag,
+        former_names=[
+            model_pb2.FormerName(name=former.name, redirect_expire_time=timestamp(former.redirect_expire_time))
+            for former in model.former_names
+        ],
     )
 
 
@@ -81,6 +85,9 @@ def model_from_proto(message: model_pb2.Model) -> domain.Model:
         create_time=moment(message.create_time),
         update_time=moment(message.update_time),
         etag=message.etag,
+        former_names=tuple(
+            domain.FormerName(former.name, moment(former.redirect_expire_time)) for former in message.former_names
+        ),
     )
 
 

@@ -24,6 +24,25 @@ class Namespace:
 
 
 @dataclass(frozen=True, slots=True)
+class FormerName:
+    """A name that a model had."""
+
+    name: str
+    redirect_expire_time: datetime
+    """Until when it leads to the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renaming:
+    """A renaming that is under way."""
+
+    target: str
+    """Resource name that the model is being given."""
+    sequence: int
+    """Which renaming of the model it is: 1, 2, 3…"""
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     name: str
     uid: UUID
@@ -35,6 +54,8 @@ class Model:
     create_time: datetime
     update_time: datetime
     etag: str
+    former_names: tuple[FormerName, ...] = ()
+    """The last one first."""
 
 
 class Direction(Enum):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from greenroomd.platform.errors import AlreadyExists, FailedPrecondition, NotFound
+from greenroomd.platform.service import FormerNameMet
 
 
 class NamespaceNotFound(NotFound):
@@ -33,6 +34,20 @@ class ModelNotFound(NotFound):
 class ModelExists(AlreadyExists):
     def __init__(self, name: str) -> None:
         super().__init__("MODEL_EXISTS", f"{name} exists already; use it, or choose another id", model=name)
+
+
+class ModelNameTaken(AlreadyExists):
+    def __init__(self, name: str, current: str) -> None:
+        super().__init__(
+            "MODEL_EXISTS",
+            f"{name} is a former name of {current}, and no other model can have it; choose another id",
+            model=current,
+        )
+
+
+class ModelRenamed(FormerNameMet):
+    def __init__(self, name: str, current: str) -> None:
+        super().__init__("MODEL_RENAMED", f"{name} is now {current}; use that name", model=name, current_name=current)
 
 
 class VersionNotFound(NotFound):

@@ -93,6 +93,10 @@ class CatalogHandler(CatalogServiceServicer):
         written = await self._catalog.models.update_model(model.name, model.etag, new)
         return pb.UpdateModelResponse(model=convert.model_to_proto(written.value), revision=written.revision)
 
+    async def RenameModel(self, request: pb.RenameModelRequest, context: Any) -> pb.RenameModelResponse:
+        written = await self._catalog.renamings.rename(request.name, request.model_id, request.etag)
+        return pb.RenameModelResponse(model=convert.model_to_proto(written.value), revision=written.revision)
+
     async def CreateVersion(self, request: pb.CreateVersionRequest, context: Any) -> pb.CreateVersionResponse:
         written = await self._catalog.versions.create_version(
             request.parent,

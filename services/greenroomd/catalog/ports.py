@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from greenroomd.catalog.domain import ArtifactSummary, Model, Namespace, Usage, Version
+from greenroomd.catalog.domain import ArtifactSummary, Model, Namespace, Renaming, Usage, Version
 from greenroomd.platform.changelog.log import Recorded
 
 
@@ -69,6 +70,18 @@ class CatalogWriter(CatalogReader, Protocol):
 
     async def save_model(self, model: Model) -> None: ...
 
+    async def renaming(self, name: str) -> Renaming | None:
+        """Return the renaming of a model that is under way."""
+        ...
+
+    async def begin_renaming(self, model: Model, target: str) -> Renaming:
+        """Make a name the model's, and note that it is being given to it. Raises ModelExists."""
+        ...
+
+    async def rename_model(self, before: Model, after: Model) -> None:
+        """Move the model and its versions, which are locked, to the new name; end the renaming under way."""
+        ...
+
     async def next_number(self, model: str) -> int | None:
         """Take the next version number of a model, which stays locked until the transaction ends; None without one."""
         ...
@@ -109,4 +122,11 @@ class Lifecycle(Protocol):
 
     async def usage(self, version: str) -> Usage:
         """Return what holds a version, once transitions of its model that are being decided are. Raises Unavailable."""
+        ...
+
+    async def rename_model(self, name: str, renaming: Renaming, expire_time: datetime) -> None:
+        """Move what belongs to a model to its new name, and lead the old name there until a time.
+
+        Repeating it changes nothing. Raises Aborted when a later renaming was followed before, Unavailable.
+        """
         ...

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from greenroom.catalog.v1.catalog_service_pb2_grpc import add_CatalogServiceServicer_to_server
 from greenroom.catalog.v1.watch_pb2 import CatalogChange, CatalogResource, WatchChangesResponse
 from greenroomd.catalog.adapters.artifact import GrpcArtifacts
 from greenroomd.catalog.adapters.lifecycle import GrpcLifecycle
 from greenroomd.catalog.convert import resource_bytes
+from greenroomd.catalog.errors import ModelRenamed
 from greenroomd.catalog.handler import CatalogHandler
 from greenroomd.catalog.stores.postgres import PostgresCatalogStore
 from greenroomd.catalog.usecases import Catalog
 from greenroomd.platform.changelog.runtime import LogRuntime
+from greenroomd.platform.redirects import FormerNames
 from greenroomd.platform.service import BuiltService, ServiceContext
 
 FULL_NAME = "greenroom.catalog.v1.CatalogService"
@@ -21,7 +25,9 @@ def build(context: ServiceContext) -> BuiltService:
     runtime = LogRuntime.build(context, resource_bytes, CatalogChange)
     artifacts = GrpcArtifacts(context.channels.to("artifact"))
     lifecycle = GrpcLifecycle(context.channels.to("lifecycle"))
-    catalog = Catalog.on(PostgresCatalogStore(runtime.log), artifacts, lifecycle, context.clock)
+    store = PostgresCatalogStore(runtime.log)
+    redirect = timedelta(seconds=context.config.rename_redirect_seconds)
+    catalog = Catalog.on(store, artifacts, lifecycle, context.clock, redirect)
     handler = CatalogHandler(catalog, artifacts, lifecycle, runtime.streams(WatchChangesResponse))
     return BuiltService(
         name="catalog",
@@ -31,5 +37,6 @@ def build(context: ServiceContext) -> BuiltService:
         resource_type=CatalogResource,
         ready=context.database.ping,
         close=context.database.close,
+        redirects=FormerNames(store.redirects, ModelRenamed, context.clock),
         background=runtime.background,
     )

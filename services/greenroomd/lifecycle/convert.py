@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from greenroom.lifecycle.v1 import alias_pb2, check_pb2, deployment_pb2, policy_pb2, stage_graph_pb2, watch_pb2
+from greenroom.lifecycle.v1 import (
+    alias_pb2,
+    check_pb2,
+    deployment_pb2,
+    model_rename_pb2,
+    policy_pb2,
+    stage_graph_pb2,
+    watch_pb2,
+)
 from greenroomd.lifecycle import domain
 from greenroomd.lifecycle.convert_transition import transition_to_proto
 from greenroomd.platform.wellknown import actor_from_proto, actor_to_proto, moment, timestamp
@@ -23,6 +31,8 @@ def resource_bytes(resource: object) -> bytes:
             message = watch_pb2.LifecycleResource(check=check_to_proto(resource))
         case domain.Deployment():
             message = watch_pb2.LifecycleResource(deployment=deployment_to_proto(resource))
+        case domain.ModelRename():
+            message = watch_pb2.LifecycleResource(model_rename=rename_to_proto(resource))
         case _:
             raise TypeError(f"the lifecycle's log holds no {type(resource).__name__}")
     return message.SerializeToString(deterministic=True)
@@ -149,4 +159,22 @@ def deployment_from_proto(message: deployment_pb2.Deployment) -> domain.Deployme
         reporter=actor_from_proto(message.reporter),
         start_time=moment(message.start_time),
         update_time=moment(message.update_time),
+    )
+
+
+def rename_to_proto(rename: domain.ModelRename) -> model_rename_pb2.ModelRename:
+    return model_rename_pb2.ModelRename(
+        name=rename.name,
+        former_name=rename.former_name,
+        sequence=rename.sequence,
+        redirect_expire_time=timestamp(rename.expire_time),
+    )
+
+
+def rename_from_proto(message: model_rename_pb2.ModelRename) -> domain.ModelRename:
+    return domain.ModelRename(
+        name=message.name,
+        former_name=message.former_name,
+        sequence=message.sequence,
+        expire_time=moment(message.redirect_expire_time),
     )

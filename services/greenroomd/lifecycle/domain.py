@@ -214,6 +214,24 @@ class Deployment:
     update_time: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class ModelRename:
+    """A renaming of a model that the catalog decided on."""
+
+    name: str
+    former_name: str
+    sequence: int
+    """Which renaming of the model it is: 1, 2, 3…"""
+    expire_time: datetime
+    """Until when the former name leads to the new one."""
+
+    def applied_to(self, name: str) -> str:
+        """Return what a resource name is after it: another one when it is that of the model or of one below it."""
+        if name == self.former_name or name.startswith(f"{self.former_name}/"):
+            return self.name + name.removeprefix(self.former_name)
+        return name
+
+
 def last_segment(name: str) -> str:
     return name.rsplit("/", 1)[1]
 

@@ -14,6 +14,12 @@ from greenroomd.platform.errors import (
     PermissionDenied,
     PreconditionViolation,
 )
+from greenroomd.platform.service import FormerNameMet
+
+
+class ModelRenamed(FormerNameMet):
+    def __init__(self, name: str, current: str) -> None:
+        super().__init__("MODEL_RENAMED", f"{name} is now {current}; use that name", model=name, current_name=current)
 
 
 class VersionDeleted(NotFound):

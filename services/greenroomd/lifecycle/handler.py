@@ -12,10 +12,12 @@ from greenroom.lifecycle.v1.watch_pb2 import WatchChangesRequest, WatchChangesRe
 from greenroomd.lifecycle import convert, convert_state
 from greenroomd.lifecycle.convert_transition import transition_to_proto
 from greenroomd.lifecycle.domain import CheckState, DeploymentState, TransitionState, namespace_of
+from greenroomd.lifecycle.errors import ModelRenamed
 from greenroomd.lifecycle.ports import Catalog, LifecycleStore
 from greenroomd.lifecycle.usecases.aliases import Aliases
 from greenroomd.lifecycle.usecases.checks import Checks, Report
 from greenroomd.lifecycle.usecases.deployments import DeploymentReport, Deployments
+from greenroomd.lifecycle.usecases.renaming import Renamings
 from greenroomd.lifecycle.usecases.requests import Wanted
 from greenroomd.lifecycle.usecases.resolve import Resolver
 from greenroomd.lifecycle.usecases.rollback import Rollbacks
@@ -25,6 +27,7 @@ from greenroomd.lifecycle.usecases.transitions import Transitions
 from greenroomd.platform.changelog.streams import WatchStreams
 from greenroomd.platform.clock import Clock
 from greenroomd.platform.pagination import next_page_token, read_page
+from greenroomd.platform.redirects import FormerNames
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,12 @@ class UseCases:
     deployments: Deployments
     states: States
     resolver: Resolver
+    renamings: Renamings
+    redirects: FormerNames
 
     @classmethod
     def build(cls, store: LifecycleStore, catalog: Catalog, clock: Clock) -> UseCases:
+        redirects = FormerNames(store.redirects, ModelRenamed, clock)
         return cls(
             StageRules(store, catalog, clock),
             Transitions(store, catalog, clock),
@@ -50,7 +56,9 @@ class UseCases:
             Aliases(store, catalog, clock),
             Deployments(store, catalog, clock),
             States(store, catalog),
-            Resolver(store, catalog),
+            Resolver(store, catalog, redirects),
+            Renamings(store),
+            redirects,
         )
 
 
@@ -191,6 +199,10 @@ class LifecycleHandler(LifecycleServiceServicer):
     async def ListDeployments(self, request: pb.ListDeploymentsRequest, context: Any) -> pb.ListDeploymentsResponse:
         deployments = await self._do.deployments.list(request.parent)
         return pb.ListDeploymentsResponse(deployments=[convert.deployment_to_proto(row) for row in deployments])
+
+    async def RenameModel(self, request: pb.RenameModelRequest, context: Any) -> pb.RenameModelResponse:
+        written = await self._do.renamings.follow(convert.rename_from_proto(request.model_rename))
+        return pb.RenameModelResponse(model_rename=convert.rename_to_proto(written.value), revision=written.revision)
 
     async def Resolve(self, request: pb.ResolveRequest, context: Any) -> pb.ResolveResponse:
         resolution = await self._do.resolver.resolve(request.selector)

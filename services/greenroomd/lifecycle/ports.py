@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +12,7 @@ from greenroomd.lifecycle.domain import (
     Alias,
     Check,
     Deployment,
+    ModelRename,
     Policy,
     StageGraph,
     Transition,
@@ -20,6 +21,7 @@ from greenroomd.lifecycle.domain import (
 )
 from greenroomd.lifecycle.standings import Named, PastMove, Standing
 from greenroomd.platform.changelog.log import Recorded
+from greenroomd.platform.redirects import Redirect
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,17 @@ class LifecycleReader(Protocol):
 
     async def named(self, model: str, name: str) -> Named: ...
 
-    async def standing(self, version: str) -> Standing: ...
+    async def standing(self, version: str) -> Standing:
+        """Raises ModelRenamed."""
+        ...
+
+    async def redirects(self, models: Collection[str]) -> Mapping[str, Redirect]:
+        """Where those of the names lead that are former ones."""
+        ...
+
+    async def renames(self, model: str) -> int:
+        """Which renaming gave the model its present name; 0 when it has had no other."""
+        ...
 
 
 class LifecycleWriter(LifecycleReader, Protocol):
@@ -107,12 +119,26 @@ class LifecycleWriter(LifecycleReader, Protocol):
         """The last revision that the transaction made; known after it has ended."""
         ...
 
-    async def lock(self, namespace: str, names: Iterable[str]) -> None:
+    async def lock(self, namespace: str, names: Iterable[str], *, within: Iterable[str] = ()) -> None:
         """Keep others from changing what belongs to these models (or other resources), until the transaction ends.
 
-        Also keeps the stage graph of the namespace as it is. To be called once, before anything is read that the
-        transaction decides on; facts from the catalog are asked for after it.
+        Also keeps the stage graph of the namespace as it is, and models from being renamed. To be called once, before
+        anything is read that the transaction decides on; facts from the catalog are asked for after it.
+
+        Args:
+            within: models of the other resources, which others may go on to change.
+
+        Raises:
+            ModelRenamed: one of the models has another name.
         """
+        ...
+
+    async def lock_renaming(self, namespace: str, models: Iterable[str]) -> None:
+        """Do what `lock` does, with names that may be former ones."""
+        ...
+
+    async def rename_model(self, rename: ModelRename) -> None:
+        """Move everything of a model to its new name, and lead the former name there."""
         ...
 
     async def lock_namespace(self, namespace: str) -> None:
@@ -152,6 +178,10 @@ class LifecycleStore(Protocol):
         ...
 
     def write(self) -> AbstractAsyncContextManager[LifecycleWriter]: ...
+
+    async def redirects(self, models: Collection[str]) -> Mapping[str, Redirect]:
+        """Return where those of the names lead that are former ones."""
+        ...
 
     async def settle(self, model: str) -> None:
         """Wait until the transactions that hold the model's lock now have ended: later reads see their outcome."""

@@ -28,5 +28,6 @@ def build(context: ServiceContext) -> BuiltService:
         resource_type=LifecycleResource,
         ready=context.database.ping,
         close=context.database.close,
+        redirects=usecases.redirects,
         background=runtime.background,
     )

@@ -63,8 +63,8 @@ ROLES: dict[str, tuple[str, ...]] = {
         "lifecycle.transitions.rollback",
     ),
     "admin": ("*",),
-    # Greenroom's own services ask each other; none writes in another's name.
-    "service": (*READ, "artifact.blobs.find"),
+    # Greenroom's own services ask each other; the one thing that they tell each other is that a model was renamed.
+    "service": (*READ, "artifact.blobs.find", "lifecycle.models.rename"),
 }
 """Permission patterns of each role. What no pattern covers is denied."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 
 from greenroomd.platform.changelog.log import FoundRequest
 from greenroomd.platform.clock import Clock, SystemClock
+from greenroomd.platform.errors import NotFound
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -28,6 +29,22 @@ class RequestLog(Protocol):
 
     async def find_request(self, principal_id: str, method: str, request_id: str) -> FoundRequest | None:
         """Return what an earlier call of the same principal and RPC with this request id did; None if none did."""
+        ...
+
+
+class FormerNameMet(NotFound):
+    """A resource has another name by now. The call is made again: with its request's names of now, or as it is."""
+
+
+class Redirects(Protocol):
+    """What the interceptor chain asks a service whose resources can be renamed."""
+
+    async def current_names(self, names: Collection[str]) -> Mapping[str, str]:
+        """Return the name of now for each of the resource names that is of a renamed resource or of one below it.
+
+        Raises:
+            NotFound: one of them leads nowhere any more.
+        """
         ...
 
 
@@ -63,5 +80,7 @@ class BuiltService:
     """Raises when a dependency that the service cannot work without does not answer."""
     close: Callable[[], Awaitable[None]]
     """Frees what it holds; called after the last call has ended."""
+    redirects: Redirects | None = None
+    """Knows its renamed resources; None when nothing can be renamed."""
     background: tuple[Callable[[], Awaitable[None]], ...] = ()
     """Long-running work. Each is started once and started again when it fails."""

@@ -56,19 +56,24 @@ def hit_to_proto(hit: domain.Hit) -> HitMessage:
 def catalog_change(change: CatalogChange) -> SourceChange:
     """Return what a change of the catalog does to the index; nothing for one that is not about models or versions."""
     effects = Effects()
+    rename = None
     match change.metadata.type:
-        case "model.created" | "model.updated":
+        case "model.created" | "model.updated" | "model.renamed":
             effects.models[change.metadata.resource] = model_from_proto(change.after.model)
+            if change.metadata.type == "model.renamed":
+                former = change.after.model.former_names[0]
+                rename = domain.Rename(former.name, change.after.model.name, moment(former.redirect_expire_time))
         case "version.created" | "version.updated":
             effects.versions[change.metadata.resource] = version_from_proto(change.after.version)
         case "version.deleted":
             effects.versions[change.metadata.resource] = None
-    return SourceChange(change.metadata.revision, effects)
+    return SourceChange(change.metadata.revision, effects, rename)
 
 
 def lifecycle_change(change: LifecycleChange) -> SourceChange:
     """Return what a change of lifecycle does to the index; nothing for one that moves nothing, such as a request."""
     effects = Effects()
+    rename = None
     after = change.after
     match change.metadata.type:
         case "transition.completed":
@@ -82,7 +87,10 @@ def lifecycle_change(change: LifecycleChange) -> SourceChange:
             effects.aliases[change.metadata.resource] = None
         case "deployment.reported":
             effects.deployments[after.deployment.name] = deployment_from_proto(after.deployment)
-    return SourceChange(change.metadata.revision, effects)
+        case "model.renamed":
+            renamed = after.model_rename
+            rename = domain.Rename(renamed.former_name, renamed.name, moment(renamed.redirect_expire_time))
+    return SourceChange(change.metadata.revision, effects, rename)
 
 
 def model_from_proto(message: ModelMessage) -> domain.Model:

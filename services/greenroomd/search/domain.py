@@ -89,6 +89,11 @@ def model_of(version: str) -> str:
     return version.rsplit("/versions/", 1)[0]
 
 
+def top_of(name: str) -> str:
+    """Return the model that a resource is or belongs to."""
+    return "/".join(name.split("/")[:4])
+
+
 def namespace_of(name: str) -> str:
     """Return the id of the namespace that a resource is in."""
     return name.split("/")[1]
@@ -172,11 +177,27 @@ class Effects:
 
 
 @dataclass(frozen=True, slots=True)
+class Rename:
+    """A model's change of name."""
+
+    former: str
+    current: str
+    expire_time: datetime | None
+    """Until when searches below the former name are searches below the current one."""
+
+    def applied_to(self, name: str) -> str:
+        """Return what a resource name is after it: another one when it is that of the model or of one below it."""
+        return self.current + name.removeprefix(self.former) if top_of(name) == self.former else name
+
+
+@dataclass(frozen=True, slots=True)
 class SourceChange:
     """One change of a source's log."""
 
     revision: int
     effects: Effects
+    rename: Rename | None = None
+    """What happens before the effects."""
 
 
 @dataclass(frozen=True, slots=True)

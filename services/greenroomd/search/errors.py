@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from greenroomd.platform.errors import DeadlineExceeded, InvalidArgument, Unavailable
+from greenroomd.platform.service import FormerNameMet
+
+
+class ModelRenamed(FormerNameMet):
+    def __init__(self, name: str, current: str) -> None:
+        super().__init__("MODEL_RENAMED", f"{name} is now {current}; use that name", model=name, current_name=current)
 
 
 class Malformed(InvalidArgument):

@@ -111,8 +111,14 @@ class Indexer:
                 return
             effects = Effects()
             for change in batch.changes:
-                if change.revision > known.revision:
-                    effects.add(change.effects)
+                if change.revision <= known.revision:
+                    continue
+                if change.rename is not None:
+                    # What came before it has the former name.
+                    await transaction.apply(effects)
+                    await transaction.rename(change.rename)
+                    effects = Effects()
+                effects.add(change.effects)
             await transaction.apply(effects)
             await transaction.save_position(source, reached)
         self._progress.advance()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from greenroomd.platform.changelog.log import Recorded
-from greenroomd.search.domain import Effects, Found, Index, IndexState, Position, Query, SourceBatch
+from greenroomd.platform.redirects import Redirect
+from greenroomd.search.domain import Effects, Found, Index, IndexState, Position, Query, Rename, SourceBatch
 
 
 class IndexReader(Protocol):
@@ -38,7 +39,13 @@ class IndexWriter(IndexReader, Protocol):
         """Return the state, locked until the transaction ends."""
         ...
 
-    async def apply(self, effects: Effects) -> None: ...
+    async def apply(self, effects: Effects) -> None:
+        """Bring effects into the index, under the names that models have there."""
+        ...
+
+    async def rename(self, rename: Rename) -> None:
+        """Move everything of a model to another name; nothing when the index has it there."""
+        ...
 
     async def save_position(self, source: str, position: Position) -> None: ...
 
@@ -57,6 +64,10 @@ class IndexStore(Protocol):
 
         Raises SearchTooSlow after `timeout` seconds.
         """
+        ...
+
+    async def redirects(self, models: Collection[str]) -> Mapping[str, Redirect]:
+        """Return where those of the names lead that are former ones."""
         ...
 
 

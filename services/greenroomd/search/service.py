@@ -5,10 +5,12 @@ from __future__ import annotations
 from greenroom.search.v1.search_service_pb2_grpc import add_SearchServiceServicer_to_server
 from greenroom.search.v1.watch_pb2 import SearchChange, SearchResource, WatchChangesResponse
 from greenroomd.platform.changelog.runtime import LogRuntime
+from greenroomd.platform.redirects import FormerNames
 from greenroomd.platform.service import BuiltService, ServiceContext
 from greenroomd.search.adapters.catalog import CatalogSource
 from greenroomd.search.adapters.lifecycle import LifecycleSource
 from greenroomd.search.convert import resource_bytes
+from greenroomd.search.errors import ModelRenamed
 from greenroomd.search.handler import SearchHandler
 from greenroomd.search.indexer import Indexer, Progress
 from greenroomd.search.stores.postgres import PostgresIndexStore
@@ -41,5 +43,6 @@ def build(context: ServiceContext) -> BuiltService:
         resource_type=SearchResource,
         ready=context.database.ping,
         close=context.database.close,
+        redirects=FormerNames(store.redirects, ModelRenamed, context.clock),
         background=(*runtime.background, indexer.run),
     )

@@ -12,7 +12,7 @@ from greenroomd.platform.changelog.log import Written
 from greenroomd.platform.context import current_call
 from greenroomd.platform.errors import FieldViolation, field_invalid
 from greenroomd.search.domain import SOURCES, Hit, Index, Query
-from greenroomd.search.errors import IndexBehind
+from greenroomd.search.errors import IndexBehind, ModelRenamed
 from greenroomd.search.filter.parser import parse
 from greenroomd.search.indexer import Indexer, Progress
 from greenroomd.search.ordering import parse_order, read_position, write_position
@@ -73,6 +73,10 @@ class Search:
         await self._reach(request.min_revisions)
         query = Query(request.parent, text, expression, order, after, request.limit + 1)
         found = await self.store.search(query, min(self.statement_timeout, time_left()))
+        if not found.hits and request.parent:
+            redirect = (await self.store.redirects([request.parent])).get(request.parent)
+            if redirect is not None:
+                raise ModelRenamed(request.parent, redirect.current)
         hits = fitting(found.hits[: request.limit])
         more = len(hits) < len(found.hits)
         return Page(hits, write_position(hits[-1].sort_values) if more else None, found.positions)

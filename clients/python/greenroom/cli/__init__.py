@@ -60,6 +60,7 @@ app.command(rich_help_panel=_MOVE)(transfer.push)
 app.command(rich_help_panel=_MOVE)(transfer.pull)
 app.command(rich_help_panel=_MOVE)(governance.create)
 app.command(rich_help_panel=_MOVE)(governance.delete)
+app.command(rich_help_panel=_MOVE)(governance.rename)
 
 app.command(rich_help_panel=_STAGES)(promotion.promote)
 app.command(rich_help_panel=_STAGES)(promotion.approve)

@@ -1,4 +1,4 @@
-"""`create delete alias policy stages deployments deploy-report`: what surrounds a promotion."""
+"""`create delete rename alias policy stages deployments deploy-report`: what surrounds a promotion."""
 
 from __future__ import annotations
 
@@ -49,6 +49,26 @@ def create(
                 print_json(namespace)
             else:
                 print_line(f"{short_name(namespace.name)} created")
+
+
+def rename(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="NS/MODEL")],
+    model_id: Annotated[str, typer.Argument(metavar="NEW", help="The new id, without the namespace.")],
+    etag: Annotated[str, typer.Option(help="Etag that the model must have now.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Give a model another name in its namespace. The former name goes on to work for a time."""
+    with current(context).client() as client:
+        renamed = client.rename_model(model, model_id, etag=etag)
+    if as_json:
+        print_json(renamed)
+        return
+    former = renamed.former_names[0]
+    print_line(
+        f"{short_name(former.name)} is now {short_name(renamed.name)}; the former name works until"
+        f" {when(former.redirect_expire_time)}"
+    )
 
 
 def alias(

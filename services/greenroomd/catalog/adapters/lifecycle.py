@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import grpc.aio
 
-from greenroom.lifecycle.v1.lifecycle_service_pb2 import BatchGetVersionStatesRequest, GetModelStateRequest
+from greenroom.lifecycle.v1.lifecycle_service_pb2 import (
+    BatchGetVersionStatesRequest,
+    GetModelStateRequest,
+    RenameModelRequest,
+)
 from greenroom.lifecycle.v1.lifecycle_service_pb2_grpc import LifecycleServiceStub
+from greenroom.lifecycle.v1.model_rename_pb2 import ModelRename
 from greenroom.lifecycle.v1.state_pb2 import ModelState, VersionState
-from greenroomd.catalog.domain import Usage
+from greenroomd.catalog.domain import Renaming, Usage
 from greenroomd.platform.channels import from_rpc_error
+from greenroomd.platform.wellknown import timestamp
 
 
 class GrpcLifecycle:
@@ -40,3 +47,15 @@ class GrpcLifecycle:
         model = version.rsplit("/versions/", 1)[0]
         (state,) = await self.version_states(model, [version])
         return Usage(state.in_use, state.stage, tuple(state.aliases))
+
+    async def rename_model(self, name: str, renaming: Renaming, expire_time: datetime) -> None:
+        rename = ModelRename(
+            name=renaming.target,
+            former_name=name,
+            sequence=renaming.sequence,
+            redirect_expire_time=timestamp(expire_time),
+        )
+        try:
+            await self._stub.RenameModel(RenameModelRequest(model_rename=rename))
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error, "lifecycle") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -13,11 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from greenroom.catalog.v1 import model_pb2, namespace_pb2, version_pb2
 from greenroomd.catalog import convert
-from greenroomd.catalog.domain import Model, Namespace, Version, VersionState
+from greenroomd.catalog.domain import Model, Namespace, Renaming, Version, VersionState
 from greenroomd.catalog.errors import ModelExists, NamespaceExists, NamespaceNotFound, SemverTaken
+from greenroomd.catalog.stores import renaming
 from greenroomd.catalog.stores.tables import models, namespaces, versions
 from greenroomd.platform.changelog.log import ChangeLog, Recorded, WriteTransaction
 from greenroomd.platform.database import violated_constraint
+from greenroomd.platform.redirects import Redirect
 
 
 class PostgresCatalogStore:
@@ -35,6 +37,11 @@ class PostgresCatalogStore:
     async def write(self) -> AsyncIterator[PostgresCatalogWriter]:
         async with self._log.write() as transaction:
             yield PostgresCatalogWriter(transaction)
+
+    async def redirects(self, models: Collection[str]) -> Mapping[str, Redirect]:
+        """Return where those of the names lead that a model had, or is being given."""
+        async with self._log.database.read() as connection:
+            return await renaming.redirects(connection, models)
 
 
 def to_namespace(message: bytes) -> Namespace:
@@ -141,7 +148,7 @@ class PostgresCatalogWriter(PostgresCatalogReader):
             raise
 
     async def insert_model(self, model: Model) -> None:
-        row = {"name": model.name, "uid": model.uid, "namespace": model.namespace, "last_number": 0}
+        row = {"name": model.name, "uid": model.uid, "namespace": model.namespace, "last_number": 0, "renames": 0}
         message = convert.model_to_proto(model).SerializeToString()
         try:
             await self._execute(insert(models).values(**row, message=message))
@@ -152,6 +159,8 @@ class PostgresCatalogWriter(PostgresCatalogReader):
                 case "models_namespace":
                     raise NamespaceNotFound(model.namespace) from None
             raise
+        # After the insert: it has waited for a renaming that gives the name away or takes it.
+        await renaming.check_never_used(self._connection, model.name)
 
     async def lock_model(self, name: str) -> Model | None:
         row = await self._message(select(models.c.message).where(models.c.name == name).with_for_update())
@@ -160,6 +169,15 @@ class PostgresCatalogWriter(PostgresCatalogReader):
     async def save_model(self, model: Model) -> None:
         message = convert.model_to_proto(model).SerializeToString()
         await self._execute(update(models).where(models.c.name == model.name).values(message=message))
+
+    async def renaming(self, name: str) -> Renaming | None:
+        return await renaming.renaming(self._connection, name)
+
+    async def begin_renaming(self, model: Model, target: str) -> Renaming:
+        return await renaming.begin(self._connection, model, target)
+
+    async def rename_model(self, before: Model, after: Model) -> None:
+        await renaming.finish(self._connection, before, after)
 
     async def next_number(self, model: str) -> int | None:
         statement = (

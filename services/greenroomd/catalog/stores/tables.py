@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, SmallInteger, Table, Text, Uuid
+from sqlalchemy import BigInteger, Column, DateTime, LargeBinary, MetaData, SmallInteger, Table, Text, Uuid
 
 metadata = MetaData()
 
@@ -21,7 +21,17 @@ models = Table(
     Column("uid", Uuid, nullable=False, unique=True),
     Column("namespace", Text(collation="C"), nullable=False),
     Column("last_number", BigInteger, nullable=False),
+    Column("renaming_to", Text(collation="C")),
+    Column("renames", BigInteger, nullable=False),
     Column("message", LargeBinary, nullable=False),
+)
+
+former_names = Table(
+    "former_names",
+    metadata,
+    Column("name", Text(collation="C"), primary_key=True),
+    Column("model", Uuid, nullable=False),
+    Column("expire_time", DateTime(timezone=True)),
 )
 
 versions = Table(

@@ -16,7 +16,7 @@ from greenroom.catalog.v1.catalog_service_pb2 import (
     LookupVersionRequest,
 )
 from greenroom.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
-from greenroomd.lifecycle.domain import VersionFacts, VersionState
+from greenroomd.lifecycle.domain import VersionFacts, VersionState, parent_of
 from greenroomd.platform.channels import from_rpc_error
 from greenroomd.platform.wellknown import actor_from_proto, moment
 
@@ -37,7 +37,7 @@ class GrpcCatalog:
 
     async def version(self, name: str) -> VersionFacts:
         response = await answer(self._stub.GetVersion(GetVersionRequest(name=name)))
-        return facts_from_proto(response.version)
+        return facts_from_proto(response.version, parent_of(name))
 
     async def versions(self, names: Sequence[str]) -> Sequence[VersionFacts]:
         if len(names) == 1:
@@ -57,7 +57,7 @@ class GrpcCatalog:
         return await self._lookup(LookupVersionRequest(parent=model, semver_range=range))
 
     async def _lookup(self, request: LookupVersionRequest) -> VersionFacts:
-        return facts_from_proto((await answer(self._stub.LookupVersion(request))).version)
+        return facts_from_proto((await answer(self._stub.LookupVersion(request))).version, request.parent)
 
 
 async def answer(call: Awaitable[ResponseT]) -> ResponseT:
@@ -68,9 +68,13 @@ async def answer(call: Awaitable[ResponseT]) -> ResponseT:
         raise from_rpc_error(error, "catalog") from error
 
 
-def facts_from_proto(message: version_pb2.Version) -> VersionFacts:
+def facts_from_proto(message: version_pb2.Version, model: str) -> VersionFacts:
+    """Return the facts of a version, under the name of its model that was asked for.
+
+    While a model is being renamed the catalog may know it by another name; here it has the one that it has here.
+    """
     return VersionFacts(
-        name=message.name,
+        name=f"{model}/versions/{message.number}",
         state=VersionState(message.state),
         artifact_digest=message.artifact_digest,
         creator=actor_from_proto(message.creator),

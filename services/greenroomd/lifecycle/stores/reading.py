@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Select, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,9 +16,12 @@ from greenroomd.lifecycle.domain import (
     TransitionKind,
     TransitionState,
     namespace_of,
+    parent_of,
 )
+from greenroomd.lifecycle.errors import ModelRenamed
 from greenroomd.lifecycle.ports import Rules
 from greenroomd.lifecycle.standings import Named, PastMove, Pointed, Standing
+from greenroomd.lifecycle.stores import renaming
 from greenroomd.lifecycle.stores.rows import to_alias, to_check, to_deployment, to_graph, to_policy, to_transition
 from greenroomd.lifecycle.stores.tables import (
     aliases,
@@ -30,6 +33,7 @@ from greenroomd.lifecycle.stores.tables import (
 )
 from greenroomd.platform.changelog.log import HEAD
 from greenroomd.platform.context import Actor
+from greenroomd.platform.redirects import Redirect
 
 RULES = text("""
     SELECT true AS is_graph, message FROM stage_graphs WHERE namespace = :namespace
@@ -54,8 +58,9 @@ NAMED = text("""
 """)
 
 STANDING = text("""
-    SELECT head.revision, graph.message AS graph, place.stage
+    SELECT head.revision, graph.message AS graph, place.stage, former.current
     FROM log_head AS head
+    LEFT JOIN former_names AS former ON former.name = :model
     LEFT JOIN stage_graphs AS graph ON graph.namespace = :namespace
     LEFT JOIN assignments AS place ON place.version = :version AND place.to_revision IS NULL
 """)
@@ -211,8 +216,17 @@ class PostgresLifecycleReader:
 
     async def standing(self, version: str) -> Standing:
         namespace = namespace_of(version)
-        row = (await self._connection.execute(STANDING, {"namespace": namespace, "version": version})).one()
+        parameters = {"namespace": namespace, "model": parent_of(version), "version": version}
+        row = (await self._connection.execute(STANDING, parameters)).one()
+        if row.current is not None:
+            raise ModelRenamed(parent_of(version), row.current)
         return Standing(row.stage or to_graph(namespace, row.graph).first, row.revision)
+
+    async def redirects(self, models: Collection[str]) -> Mapping[str, Redirect]:
+        return await renaming.redirects(self._connection, models)
+
+    async def renames(self, model: str) -> int:
+        return await renaming.last_sequence(self._connection, model)
 
     async def _message(self, query: Select[bytes]) -> bytes | None:
         return (await self._connection.execute(query)).scalar_one_or_none()

@@ -27,6 +27,15 @@ stage_graphs = Table(
     Column("message", LargeBinary, nullable=False),
 )
 
+former_names = Table(
+    "former_names",
+    metadata,
+    Column("name", NAME, primary_key=True),
+    Column("current", NAME, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("expire_time", DateTime(timezone=True), nullable=False),
+)
+
 policies = Table(
     "policies",
     metadata,

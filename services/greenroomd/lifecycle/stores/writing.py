@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Table, TextClause, delete, text
+from sqlalchemy import Row, Table, TextClause, delete, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
@@ -17,6 +17,7 @@ from greenroomd.lifecycle.domain import (
     Alias,
     Check,
     Deployment,
+    ModelRename,
     Policy,
     StageGraph,
     Transition,
@@ -25,7 +26,8 @@ from greenroomd.lifecycle.domain import (
     namespace_of,
     parent_of,
 )
-from greenroomd.lifecycle.errors import MovedMeanwhile
+from greenroomd.lifecycle.errors import ModelRenamed, MovedMeanwhile
+from greenroomd.lifecycle.stores import renaming
 from greenroomd.lifecycle.stores.intervals import MOVE, Intervals
 from greenroomd.lifecycle.stores.reading import PostgresLifecycleReader
 from greenroomd.lifecycle.stores.tables import aliases, checks, deployments, policies, stage_graphs
@@ -35,8 +37,9 @@ from greenroomd.platform.database import violated_constraint
 # Locks on names rather than rows: a model has no row here before its first move, and what is not there cannot be
 # locked. They end with the transaction. Keys come sorted, so that two transactions never wait for each other.
 LOCK = text("""
-    WITH namespace AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(:namespace))
-    SELECT pg_advisory_xact_lock(key) FROM namespace, unnest(CAST(:keys AS bigint[])) AS key
+    SELECT name, current FROM lock_names(
+        :namespace, CAST(:within AS bigint[]), CAST(:keys AS bigint[]), CAST(:models AS text[])
+    )
 """)
 LOCK_NAMESPACE = text("SELECT pg_advisory_xact_lock(:namespace)")
 
@@ -87,9 +90,25 @@ class PostgresLifecycleWriter(PostgresLifecycleReader):
     def revision(self) -> int:
         return self._transaction.revision
 
-    async def lock(self, namespace: str, names: Iterable[str]) -> None:
-        keys = sorted({lock_key(name) for name in names})
-        await self._connection.execute(LOCK, {"namespace": lock_key(namespace), "keys": keys})
+    async def lock(self, namespace: str, names: Iterable[str], *, within: Iterable[str] = ()) -> None:
+        names, within = set(names), set(within)
+        if former := await self._lock(namespace, names, within, check=names | within):
+            raise ModelRenamed(former.name, former.current)
+
+    async def lock_renaming(self, namespace: str, models: Iterable[str]) -> None:
+        await self._lock(namespace, set(models), set(), check=set())
+
+    async def _lock(self, namespace: str, names: set[str], within: set[str], check: set[str]) -> Row[Any] | None:
+        parameters = {
+            "namespace": lock_key(namespace),
+            "keys": sorted(map(lock_key, names)),
+            "within": sorted(map(lock_key, within)),
+            "models": list(check),
+        }
+        return (await self._connection.execute(LOCK, parameters)).first()
+
+    async def rename_model(self, rename: ModelRename) -> None:
+        await renaming.move(self._connection, rename)
 
     async def lock_namespace(self, namespace: str) -> None:
         await self._connection.execute(LOCK_NAMESPACE, {"namespace": lock_key(namespace)})

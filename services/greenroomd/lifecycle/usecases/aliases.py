@@ -10,6 +10,7 @@ from greenroomd.lifecycle.errors import AliasNotFound, AliasReserved
 from greenroomd.lifecycle.ports import Catalog, LifecycleStore
 from greenroomd.lifecycle.selectors import is_reserved
 from greenroomd.lifecycle.usecases.completion import require_ready
+from greenroomd.lifecycle.usecases.renaming import check_not_renamed
 from greenroomd.lifecycle.usecases.requests import check_expected
 from greenroomd.platform.changelog.log import Recorded, Written
 from greenroomd.platform.clock import Clock
@@ -62,7 +63,10 @@ class Aliases:
 
     async def list(self, model: str) -> Sequence[Alias]:
         async with self.store.read() as reader:
-            return await reader.aliases(model)
+            found = await reader.aliases(model)
+            if not found:
+                await check_not_renamed(reader, model)
+        return found
 
 
 def check_same_model(model: str, **versions: str) -> None:

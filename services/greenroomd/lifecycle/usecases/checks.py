@@ -18,6 +18,7 @@ from greenroomd.lifecycle.domain import (
 from greenroomd.lifecycle.errors import VersionDeleted
 from greenroomd.lifecycle.ports import Catalog, LifecycleStore, LifecycleWriter
 from greenroomd.lifecycle.usecases.completion import attempt, load_board, still_unmet, write_outcome
+from greenroomd.lifecycle.usecases.renaming import check_not_renamed
 from greenroomd.platform.changelog.log import Recorded, Written
 from greenroomd.platform.clock import Clock
 from greenroomd.platform.context import caller
@@ -69,6 +70,8 @@ class Checks:
     async def list(self, version: str) -> Sequence[Check]:
         async with self.store.read() as reader:
             found = await reader.checks([version])
+            if not found:
+                await check_not_renamed(reader, parent_of(version))
         if not found:
             await self.catalog.version(version)
         return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from greenroomd.lifecycle.domain import Deployment, DeploymentState, namespace_id, namespace_of, parent_of
 from greenroomd.lifecycle.ports import Catalog, LifecycleStore
+from greenroomd.lifecycle.usecases.renaming import check_not_renamed
 from greenroomd.platform.changelog.log import Recorded, Written
 from greenroomd.platform.clock import Clock
 from greenroomd.platform.context import caller
@@ -37,7 +38,7 @@ class Deployments:
             raise field_invalid(FieldViolation("deployment.version", f"is not a version of {model}"))
         await self.catalog.version(report.version)
         async with self.store.write() as transaction:
-            await transaction.lock(namespace_of(model), [report.name])
+            await transaction.lock(namespace_of(model), [report.name], within=[model])
             before = await transaction.deployment(report.name)
             now = self.clock.now()
             same = before is not None and before.version == report.version
@@ -59,4 +60,7 @@ class Deployments:
 
     async def list(self, model: str) -> Sequence[Deployment]:
         async with self.store.read() as reader:
-            return await reader.deployments(model)
+            found = await reader.deployments(model)
+            if not found:
+                await check_not_renamed(reader, model)
+        return found

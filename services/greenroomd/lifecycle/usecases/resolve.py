@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from greenroomd.lifecycle.domain import VersionFacts, last_segment
 from greenroomd.lifecycle.errors import SelectorMalformed, SelectorUnresolved
 from greenroomd.lifecycle.ports import Catalog, LifecycleStore
 from greenroomd.lifecycle.selectors import ByDigest, ByLatest, ByName, ByNumber, BySemver, Selector, parse
 from greenroomd.lifecycle.standings import Named, Resolution
-from greenroomd.platform.errors import InvalidArgument
+from greenroomd.platform.errors import InvalidArgument, NotFound
+from greenroomd.platform.service import Redirects
 
 
 @dataclass(frozen=True, slots=True)
 class Resolver:
     store: LifecycleStore
     catalog: Catalog
+    redirects: Redirects
 
     async def resolve(self, text: str) -> Resolution:
         """Stages and aliases are answered from here alone, also while the catalog is away; the rest asks it."""
         selector = parse(text)
+        try:
+            return await self._resolve(selector)
+        except NotFound:
+            # A selector is no resource name, so the chain cannot put the name of now into it.
+            current = await self.redirects.current_names([selector.model])
+            if not current:
+                raise
+        return await self._resolve(replace(selector, model=current[selector.model]))
+
+    async def _resolve(self, selector: Selector) -> Resolution:
         if isinstance(selector.by, ByName):
             return await self._by_name(selector, selector.by.name)
         facts = await self._from_catalog(selector)
         async with self.store.read() as reader:
             standing = await reader.standing(facts.name)
-        return Resolution(text, facts.name, facts.artifact_digest, standing.stage, standing.revision)
+        return Resolution(selector.text, facts.name, facts.artifact_digest, standing.stage, standing.revision)
 
     async def _by_name(self, selector: Selector, name: str) -> Resolution:
         async with self.store.read() as reader:

@@ -9,6 +9,7 @@ from greenroomd.lifecycle.board import Board
 from greenroomd.lifecycle.domain import VersionFacts, last_segment, namespace_of, parent_of
 from greenroomd.lifecycle.ports import Catalog, LifecycleReader, LifecycleStore
 from greenroomd.lifecycle.standings import ModelStanding, PastMove, VersionStanding
+from greenroomd.lifecycle.usecases.renaming import check_not_renamed
 from greenroomd.platform.errors import FieldViolation, field_invalid
 
 
@@ -23,6 +24,8 @@ class States:
             holdings = await reader.model_holdings(model)
             aliases = await reader.aliases(model)
             revision = await reader.head()
+            if not holdings and not aliases:
+                await check_not_renamed(reader, model)
         if not holdings and not aliases:
             await self.catalog.require_namespace(namespace_of(model))
         board = Board(graph, holdings)
@@ -43,6 +46,8 @@ class States:
             raise field_invalid(*violations)
         await self.store.settle(model)
         async with self.store.snapshot() as reader:
+            # In the same snapshot: versions that never moved, and those of a former name, both have no rows here.
+            await check_not_renamed(reader, model)
             return await standings(reader, model, versions), await reader.head()
 
     async def history(self, version: str) -> Sequence[PastMove]:
@@ -50,6 +55,8 @@ class States:
         facts = await self.catalog.version(version)
         async with self.store.read() as reader:
             moves = await reader.past_moves(version)
+            if not moves:
+                await check_not_renamed(reader, parent_of(version))
             graph = (await reader.rules(namespace_of(version))).graph
         return [registration(facts, moves[0].from_stage if moves else graph.first), *moves]
 

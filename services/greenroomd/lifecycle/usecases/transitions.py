@@ -27,6 +27,7 @@ from greenroomd.lifecycle.usecases.completion import (
     still_unmet,
     write_outcome,
 )
+from greenroomd.lifecycle.usecases.renaming import check_not_renamed
 from greenroomd.lifecycle.usecases.requests import (
     Wanted,
     check_expected,
@@ -111,6 +112,8 @@ class Transitions:
         await self.catalog.require_namespace(namespace)
         async with self.store.read() as reader:
             found = await reader.transitions(namespace, model, state, before, limit)
+            if not found and model is not None:
+                await check_not_renamed(reader, model)
             return await with_gates_of_now(reader, namespace, found)
 
     async def approve(self, name: str, comment: str, etag: str) -> Written[Transition]:

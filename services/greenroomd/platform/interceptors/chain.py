@@ -23,6 +23,7 @@ from greenroomd.platform.interceptors.freshness import Freshness
 from greenroomd.platform.interceptors.idempotency import Idempotency
 from greenroomd.platform.interceptors.link import UNREADABLE, Authenticator, Context, Link, Proceed, Wiring
 from greenroomd.platform.interceptors.methods import Method, methods_of
+from greenroomd.platform.interceptors.redirection import Redirection
 from greenroomd.platform.interceptors.request_id import RequestId
 from greenroomd.platform.interceptors.telemetry import CallTelemetry
 from greenroomd.platform.interceptors.validation import Validation
@@ -37,7 +38,8 @@ LINKS: tuple[type[Link], ...] = (
     Authorisation,  # nobody learns from a validation error what they may not call
     Validation,
     Freshness,
-    Idempotency,  # closest to the handler: only its failures can be repetitions
+    Idempotency,  # of what follows, only failures can be repetitions
+    Redirection,  # a repetition under a former name is still a repetition
 )
 """Every call passes these from the first to the last."""
 
@@ -78,7 +80,7 @@ class Chain(grpc.aio.ServerInterceptor):
         Raises:
             ServiceMisdeclaredError: an RPC has no permission, no idempotency level, or no answer that can be repeated.
         """
-        wiring = Wiring(self._identity, service.requests, service.resource_type, self._telemetry)
+        wiring = Wiring(self._identity, service.requests, service.resource_type, self._telemetry, service.redirects)
         for method in methods_of(descriptor_pool.Default().FindServiceByName(service.full_name)):
             made = (link.of(method, wiring) for link in LINKS)
             self._links[method.path] = (method, tuple(link for link in made if link is not None))

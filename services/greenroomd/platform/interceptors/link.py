@@ -11,7 +11,7 @@ from grpc.aio import ServicerContext
 
 from greenroomd.platform.context import Call, Principal
 from greenroomd.platform.interceptors.methods import Method
-from greenroomd.platform.service import RequestLog
+from greenroomd.platform.service import Redirects, RequestLog
 
 if TYPE_CHECKING:
     from greenroomd.platform.telemetry import Telemetry
@@ -41,6 +41,7 @@ class Wiring:
     requests: RequestLog
     resource_type: type[Message]
     telemetry: Telemetry
+    redirects: Redirects | None = None
 
 
 class Link(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,8 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from greenroomd.platform.changelog.log import ChangeLog, Recorded, WriteTransaction
 from greenroomd.platform.failures import sqlstate
-from greenroomd.search.domain import SOURCES, Effects, Found, Hit, Index, IndexState, Position, Query
+from greenroomd.platform.redirects import Redirect
+from greenroomd.search.domain import SOURCES, Effects, Found, Hit, Index, IndexState, Position, Query, Rename
 from greenroomd.search.errors import SearchTooSlow
+from greenroomd.search.stores import renaming
 from greenroomd.search.stores.queries import search_statement
 from greenroomd.search.stores.writing import write_effects
 
@@ -32,7 +34,9 @@ COUNT = text("SELECT count(*) FROM versions WHERE known")
 
 # `versions` first: a search locks it first too, so that the two can wait for each other in one order only.
 CLEAR = (
-    text("TRUNCATE versions, models, first_stages, metrics, params, tags, datasets, aliases, deployments"),
+    text(
+        "TRUNCATE versions, models, first_stages, metrics, params, tags, datasets, aliases, deployments, former_names"
+    ),
     text("DELETE FROM positions"),
 )
 
@@ -77,6 +81,10 @@ class PostgresIndexStore:
             raise
         reached = dict(zip(begun.sources, begun.revisions, strict=True))
         return Found([to_hit(row, len(query.order)) for row in rows], every_source(reached))
+
+    async def redirects(self, models: Collection[str]) -> Mapping[str, Redirect]:
+        async with self._log.database.read() as connection:
+            return await renaming.redirects(connection, models)
 
 
 def to_hit(row: Row[Any], sort_count: int) -> Hit:
@@ -136,7 +144,10 @@ class PostgresIndexWriter(PostgresIndexReader):
         return IndexState(row.generation, row.rebuild_time)
 
     async def apply(self, effects: Effects) -> None:
-        await write_effects(self._connection, effects)
+        await write_effects(self._connection, await renaming.with_current_names(self._connection, effects))
+
+    async def rename(self, rename: Rename) -> None:
+        await renaming.apply_rename(self._connection, rename)
 
     async def save_position(self, source: str, position: Position) -> None:
         values = {"source": source, "revision": position.revision, "resume_token": position.resume_token}

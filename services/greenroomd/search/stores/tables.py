@@ -84,6 +84,14 @@ aliases = Table(
     Column("alias", Text, nullable=False),
 )
 
+former_names = Table(
+    "former_names",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("current", Text, nullable=False),
+    Column("expire_time", DateTime(timezone=True), nullable=False),
+)
+
 deployments = Table(
     "deployments",
     metadata,
