@@ -100,6 +100,10 @@ class CatalogWriter(CatalogReader, Protocol):
         """Return which DeleteVersion is deciding about a version; None when none is."""
         ...
 
+    async def lock_leased_version(self, lease: UUID) -> Version | None:
+        """Return the version that a DeleteVersion is deciding about, locked until the transaction ends."""
+        ...
+
     async def set_deletion_lease(self, name: str, lease: UUID | None) -> None: ...
 
 

@@ -17,12 +17,14 @@ UP = (
         expire_time timestamptz
     )
     """,
+    "CREATE INDEX versions_leased ON versions (deletion_lease) WHERE deletion_lease IS NOT NULL",
     "ALTER TABLE versions DROP CONSTRAINT versions_model_fkey",
     "ALTER TABLE versions ADD CONSTRAINT versions_model_fkey"
     " FOREIGN KEY (model) REFERENCES models (name) ON UPDATE CASCADE",
 )
 
 DOWN = (
+    "DROP INDEX versions_leased",
     "ALTER TABLE versions DROP CONSTRAINT versions_model_fkey",
     "ALTER TABLE versions ADD CONSTRAINT versions_model_fkey FOREIGN KEY (model) REFERENCES models (name)",
     "DROP TABLE former_names",

@@ -220,6 +220,11 @@ class PostgresCatalogWriter(PostgresCatalogReader):
         query = select(versions.c.deletion_lease).where(versions.c.name == name)
         return (await self._connection.scalars(query)).one_or_none()
 
+    async def lock_leased_version(self, lease: UUID) -> Version | None:
+        query = select(versions.c.message).where(versions.c.deletion_lease == lease).with_for_update()
+        row = await self._message(query)
+        return None if row is None else to_version(row)
+
     async def set_deletion_lease(self, name: str, lease: UUID | None) -> None:
         await self._execute(update(versions).where(versions.c.name == name).values(deletion_lease=lease))
 

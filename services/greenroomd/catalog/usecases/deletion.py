@@ -42,7 +42,7 @@ class Deletion:
                 raise VersionInUse(name, usage.stage, usage.aliases)
             return await self._finish(name, lease)
         except BaseException:
-            await self._give_up(name, lease)
+            await self._give_up(lease)
             raise
 
     async def _begin(self, name: str, etag: str, lease: UUID) -> Version | None:
@@ -79,9 +79,10 @@ class Deletion:
             transaction.record(Recorded("version.deleted", name, namespace_id(after.namespace), after, before))
         return Written(after, transaction.revision)
 
-    async def _give_up(self, name: str, lease: UUID) -> None:
+    async def _give_up(self, lease: UUID) -> None:
         async with self.store.write() as transaction:
-            version = await transaction.lock_version(name)
-            if version is not None and await transaction.deletion_lease(name) == lease:
+            # By the lease, which nobody may hold any more, rather than by the name, which may have changed.
+            version = await transaction.lock_leased_version(lease)
+            if version is not None:
                 await transaction.save_version(replace(version, state=VersionState.READY))
-                await transaction.set_deletion_lease(name, None)
+                await transaction.set_deletion_lease(version.name, None)
