@@ -55,7 +55,7 @@ async def names_in_tables(database_url: str, former: str) -> dict[str, int]:
             " AND column_name IN ('name', 'model', 'version') AND data_type = 'text'"
         )
         for schema, table, column in columns:
-            query = f"SELECT count(*) FROM {schema}.{table} WHERE {column} = $1 OR starts_with({column}, $1 || '/')"  # noqa: S608
+            query = f"SELECT count(*) FROM {schema}.{table} WHERE {column} = $1 OR starts_with({column}, $1 || '/')"
             if count := await connection.fetchval(query, former):
                 found[f"{schema}.{table}.{column}"] = count
     finally:

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from greenroom.catalog.v1.facts_pb2 import Dataset, Facts, Metric
-from greenroom.catalog.v1.model_pb2 import Model
+from greenroom.catalog.v1.model_pb2 import FormerName, Model
 from greenroom.catalog.v1.version_pb2 import Version
 from greenroom.catalog.v1.watch_pb2 import CatalogChange, CatalogResource
 from greenroom.lifecycle.v1.alias_pb2 import Alias
 from greenroom.lifecycle.v1.deployment_pb2 import Deployment
+from greenroom.lifecycle.v1.model_rename_pb2 import ModelRename
 from greenroom.lifecycle.v1.stage_graph_pb2 import Stage, StageGraph
 from greenroom.lifecycle.v1.transition_pb2 import StageMove, Transition
 from greenroom.lifecycle.v1.watch_pb2 import LifecycleChange, LifecycleResource
@@ -128,6 +129,14 @@ def graph_set(namespace: str, *stages: str) -> LifecycleChange:
     return _lifecycle("stage_graph.updated", graph.name, LifecycleResource(stage_graph=graph))
 
 
+def renamed(former: str, name: str) -> tuple[CatalogChange, LifecycleChange]:
+    """A renaming as both logs tell of it."""
+    until = timestamp(EPOCH + timedelta(days=90))
+    model = Model(name=name, former_names=[FormerName(name=former, redirect_expire_time=until)])
+    rename = ModelRename(name=name, former_name=former, sequence=1, redirect_expire_time=until)
+    return _catalog("renamed", model), _lifecycle("model.renamed", name, LifecycleResource(model_rename=rename))
+
+
 @dataclass
 class IndexUnderTest:
     """An index on a database of its own, fed by hand."""
@@ -185,7 +194,7 @@ class IndexUnderTest:
     async def rows(self) -> dict[str, list[tuple[Any, ...]]]:
         """Return everything that the index holds, for comparing two of them."""
         tables = ("versions", "models", "first_stages", "metrics", "params", "tags", "datasets", "aliases",
-                  "deployments", "positions")  # fmt: skip
+                  "deployments", "former_names", "positions")  # fmt: skip
         async with self.database.read() as connection:
             return {
                 table: [tuple(row) for row in await connection.exec_driver_sql(f"SELECT * FROM {table} ORDER BY 1, 2")]

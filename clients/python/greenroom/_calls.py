@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 
 from greenroom._connection import Connection
 from greenroom._naming import AnyTransition, AnyVersion, transition_name, version_name
+from greenroom.catalog.v1.catalog_service_pb2 import GetVersionRequest
 from greenroom.errors import FieldInvalid, SelectorUnresolved, TransitionNotFound
 from greenroom.lifecycle.v1.lifecycle_service_pb2 import ListTransitionsRequest, ResolveRequest
 from greenroom.lifecycle.v1.resolution_pb2 import Resolution
@@ -52,20 +53,29 @@ class Calls:
         elif not isinstance(transition, str) or transition.startswith("namespaces/") or transition.count("/") < 2:
             return str(transition_name(transition))
         version = version_name(transition)
-        request = ListTransitionsRequest(
-            parent=str(version.parent.parent), model=str(version.parent), state=Transition.STATE_PENDING
-        )
-        pending = [
-            found.name
-            async for page in pages(self._connection.lifecycle.ListTransitions, request, self._connection)
-            for found in page.transitions
-            if str(version) in found.versions
-        ]
+        pending = await self._pending(version) or await self._pending(await self._current_name(version))
         if not pending:
             raise TransitionNotFound(f"{transition} has no pending transition; `greenroom transitions` lists all")
         if len(pending) > 1:
             raise FieldInvalid(f"{transition} has several pending transitions, name one: {', '.join(pending)}")
         return pending[0]
+
+    async def _pending(self, version: VersionName) -> list[str]:
+        request = ListTransitionsRequest(
+            parent=str(version.parent.parent), model=str(version.parent), state=Transition.STATE_PENDING
+        )
+        return [
+            found.name
+            async for page in pages(self._connection.lifecycle.ListTransitions, request, self._connection)
+            for found in page.transitions
+            if str(version) in found.versions
+        ]
+
+    async def _current_name(self, version: VersionName) -> VersionName:
+        """Return the name that a version has since its model was renamed. Raises VersionNotFound."""
+        request = GetVersionRequest(name=str(version))
+        found = await self._connection.unary(self._connection.catalog.GetVersion, request)
+        return VersionName.parse(found.version.name)
 
 
 def resolved_version(resolution: Resolution) -> VersionName:

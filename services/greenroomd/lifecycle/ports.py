@@ -137,6 +137,10 @@ class LifecycleWriter(LifecycleReader, Protocol):
         """Do what `lock` does, with names that may be former ones."""
         ...
 
+    async def extend_redirect(self, rename: ModelRename) -> None:
+        """Let a former name lead on until the time that the renaming says."""
+        ...
+
     async def rename_model(self, rename: ModelRename) -> None:
         """Move everything of a model to its new name, and lead the former name there."""
         ...

@@ -20,7 +20,10 @@ class Lookup:
 
     async def latest_if_any(self, model: str) -> Version | None:
         async with self.store.read() as reader:
-            return await reader.latest_version(model)
+            version = await reader.latest_version(model)
+            if version is None:
+                await existing_model(reader, model)
+        return version
 
     async def latest(self, model: str) -> Version:
         async with self.store.read() as reader:

@@ -73,8 +73,11 @@ class Versions:
 
     async def list_versions(self, model: str, before: int, limit: int, *, with_deleted: bool) -> Sequence[Version]:
         async with self.store.read() as reader:
-            await existing_model(reader, model)
-            return await reader.versions(model, before, limit, with_deleted=with_deleted)
+            found = await reader.versions(model, before, limit, with_deleted=with_deleted)
+            if not found:
+                # Asked last: a model that is renamed in between is found out too.
+                await existing_model(reader, model)
+        return found
 
     async def update_version(self, name: str, etag: str, new: Annotations) -> Written[Version]:
         async with self.store.write() as transaction:

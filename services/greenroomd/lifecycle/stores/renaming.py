@@ -26,6 +26,7 @@ from greenroomd.platform.redirects import Redirect
 # The name itself was a former one when the model returns to it.
 FORGET = text("DELETE FROM former_names WHERE name = :name")
 LEAD_ON = text("UPDATE former_names SET current = :name WHERE current = :former_name")
+EXTEND = text("UPDATE former_names SET expire_time = :expire_time WHERE name = :name")
 REMEMBER = text("INSERT INTO former_names VALUES (:former_name, :name, :sequence, :expire_time)")
 
 # In plain columns a name is its model's and what stands below it.
@@ -55,6 +56,10 @@ async def last_sequence(connection: AsyncConnection, name: str) -> int:
     """Return which renaming gave a model its present name; 0 when it has had no other."""
     query = select(func.coalesce(func.max(former_names.c.sequence), 0)).where(former_names.c.current == name)
     return int((await connection.execute(query)).scalar_one())
+
+
+async def extend_redirect(connection: AsyncConnection, rename: ModelRename) -> None:
+    await connection.execute(EXTEND, {"name": rename.former_name, "expire_time": rename.expire_time})
 
 
 async def move(connection: AsyncConnection, rename: ModelRename) -> None:

@@ -107,6 +107,9 @@ class PostgresLifecycleWriter(PostgresLifecycleReader):
         }
         return (await self._connection.execute(LOCK, parameters)).first()
 
+    async def extend_redirect(self, rename: ModelRename) -> None:
+        await renaming.extend_redirect(self._connection, rename)
+
     async def rename_model(self, rename: ModelRename) -> None:
         await renaming.move(self._connection, rename)
 

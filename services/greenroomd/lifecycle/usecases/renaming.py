@@ -19,8 +19,8 @@ class Renamings:
         """Move everything of a model to its new name, and lead the former one there.
 
         Holds the locks of both names, so whatever else writes there is before or after it: what comes after finds the
-        former name out when it has its lock. A repetition changes nothing. A call that is older than what was followed
-        since, of a catalog that was held up for long, is refused: its sequence is too small.
+        former name out when it has its lock. A repetition moves nothing, and prolongs the redirect. A call that is
+        older than what was followed since, of a catalog that was held up for long, is refused.
         """
         namespace = namespace_of(rename.name)
         if namespace_of(rename.former_name) != namespace or rename.former_name == rename.name:
@@ -35,6 +35,8 @@ class Renamings:
                 transaction.record(Recorded("model.renamed", rename.name, namespace_id(namespace), rename, None, names))
             elif redirect is None or redirect.current != rename.name:
                 raise conflict(f"a later renaming of {rename.former_name} was followed already")
+            else:
+                await transaction.extend_redirect(rename)
         return Written(rename, transaction.revision)
 
 
