@@ -154,8 +154,8 @@ async def test_every_write_under_the_former_name_goes_to_the_model(team: Team) -
     assert (await team.rollback(DIGITS)).transition.versions == [f"{MNIST}/versions/1"]
     deleted = await team.as_("author").DeleteAlias(life.DeleteAliasRequest(name=f"{DIGITS}/aliases/champion"))
     assert deleted.alias.name == f"{MNIST}/aliases/champion"
-    updated = await team.catalog.UpdateModel(pb.UpdateModelRequest(model=Model(name=DIGITS, description="better")))
-    assert (updated.model.name, updated.model.description) == (MNIST, "better")
+    updated = await team.catalog.UpdateModel(pb.UpdateModelRequest(model=Model(name=DIGITS, description=DIGITS)))
+    assert (updated.model.name, updated.model.description) == (MNIST, DIGITS)
     updated = await team.catalog.UpdateVersion(pb.UpdateVersionRequest(version=Version(name=old_one, description="x")))
     assert updated.version.name == f"{MNIST}/versions/1"
     refusal = await refused(team.catalog.DeleteVersion(pb.DeleteVersionRequest(name=old_one)))

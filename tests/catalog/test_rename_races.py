@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import asyncpg
 import grpc
@@ -211,4 +211,3 @@ async def test_a_repetition_after_the_answer_was_lost_gives_it_again(
     assert answers
     assert all(answer == answers[0] for answer in answers)
     assert await rename(team, request_id=request_id) == answers[0]
-    assert UUID(answers[0].model.uid)
