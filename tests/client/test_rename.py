@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 import greenroom
-from greenroom.cli import app
 from greenroom.errors import ModelExists, ModelNotFound
+from support.command_line import CommandLine
 from support.server import RunningServer
-
-
-async def cli(server: RunningServer, *arguments: str) -> Result:
-    environment = {"GREENROOM_SERVER": server.address, "GREENROOM_TOKEN": server.token("admin")}
-    return await asyncio.to_thread(CliRunner().invoke, app, list(arguments), env=environment)
 
 
 @pytest.fixture
@@ -55,15 +47,15 @@ async def test_push_rename_pull_by_either_name(server: RunningServer, folder: Pa
 async def test_the_command_says_both_names_and_how_long_the_former_one_works(
     server: RunningServer, folder: Path
 ) -> None:
-    assert (await cli(server, "create", "demo")).exit_code == 0
-    assert (await cli(server, "push", "demo/digits", str(folder))).exit_code == 0
-    result = await cli(server, "rename", "demo/digits", "mnist")
-    assert result.exit_code == 0, result.output
-    assert result.stdout.startswith("demo/digits is now demo/mnist; the former name works until ")
-    result = await cli(server, "rename", "demo/digits", "images", "--json")
-    assert json.loads(result.stdout)["name"] == "namespaces/demo/models/images"
-    shown = await cli(server, "show", "demo/mnist/1", "--json")
-    assert json.loads(shown.stdout)["version"]["name"] == "namespaces/demo/models/images/versions/1"
-    taken = await cli(server, "create", "demo/digits")
-    assert taken.exit_code != 0
-    assert "former name of demo/images" in " ".join(taken.stderr.split())
+    admin = CommandLine.of(server)
+    await admin.ok("push", "demo/digits", folder, "--no-environment")
+    said = (await admin.ok("rename", "demo/digits", "mnist")).out
+    assert said.startswith("demo/digits is now demo/mnist; the former name works until ")
+    assert (await admin.json("rename", "demo/digits", "images"))["name"] == "namespaces/demo/models/images"
+    shown = await admin.json("show", "demo/mnist/1")
+    assert shown["version"]["name"] == "namespaces/demo/models/images/versions/1"
+    taken = await admin.run("create", "demo/digits")
+    assert taken.code != 0
+    assert "former name of demo/images" in " ".join(taken.err.split())
+    unknown = await admin.run("rename", "demo/none", "other")
+    assert unknown.code != 0
