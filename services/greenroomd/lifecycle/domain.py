@@ -216,12 +216,11 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class ModelRename:
-    """A renaming of a model that the catalog decided on."""
+    """A renaming of a model that the catalog decided on, the `sequence`-th of that model."""
 
     name: str
     former_name: str
     sequence: int
-    """Which renaming of the model it is: 1, 2, 3…"""
     expire_time: datetime
     """Until when the former name leads to the new one."""
 

@@ -16,6 +16,7 @@ from greenroom.type.v1.service_revision_pb2 import ServiceRevision
 from greenroomd.platform.wellknown import moment, timestamp, values_from_proto
 from greenroomd.search import domain
 from greenroomd.search.domain import Effects, SourceChange
+from greenroomd.search.renames import Rename
 
 DEPLOYMENT_STATES = {
     number: name.removeprefix("STATE_").lower() for name, number in DeploymentMessage.State.items() if number
@@ -62,7 +63,7 @@ def catalog_change(change: CatalogChange) -> SourceChange:
             effects.models[change.metadata.resource] = model_from_proto(change.after.model)
             if change.metadata.type == "model.renamed":
                 former = change.after.model.former_names[0]
-                rename = domain.Rename(former.name, change.after.model.name, moment(former.redirect_expire_time))
+                rename = Rename(former.name, change.after.model.name, moment(former.redirect_expire_time))
         case "version.created" | "version.updated":
             effects.versions[change.metadata.resource] = version_from_proto(change.after.version)
         case "version.deleted":
@@ -89,7 +90,7 @@ def lifecycle_change(change: LifecycleChange) -> SourceChange:
             effects.deployments[after.deployment.name] = deployment_from_proto(after.deployment)
         case "model.renamed":
             renamed = after.model_rename
-            rename = domain.Rename(renamed.former_name, renamed.name, moment(renamed.redirect_expire_time))
+            rename = Rename(renamed.former_name, renamed.name, moment(renamed.redirect_expire_time))
     return SourceChange(change.metadata.revision, effects, rename)
 
 

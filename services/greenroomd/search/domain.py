@@ -9,6 +9,7 @@ from datetime import datetime
 from greenroomd.platform.values import Scalar, Value
 from greenroomd.search.filter.expression import Expression
 from greenroomd.search.ordering import SortKey, SortValue
+from greenroomd.search.renames import Rename
 from greenroomd.search.text_query import TextQuery, words
 
 CATALOG = "catalog"
@@ -87,11 +88,6 @@ class Deployment:
 
 def model_of(version: str) -> str:
     return version.rsplit("/versions/", 1)[0]
-
-
-def top_of(name: str) -> str:
-    """Return the model that a resource is or belongs to."""
-    return "/".join(name.split("/")[:4])
 
 
 def namespace_of(name: str) -> str:
@@ -174,20 +170,6 @@ class Effects:
         self.stages.update(later.stages)
         self.aliases.update(later.aliases)
         self.deployments.update(later.deployments)
-
-
-@dataclass(frozen=True, slots=True)
-class Rename:
-    """A model's change of name."""
-
-    former: str
-    current: str
-    expire_time: datetime | None
-    """Until when searches below the former name are searches below the current one."""
-
-    def applied_to(self, name: str) -> str:
-        """Return what a resource name is after it: another one when it is that of the model or of one below it."""
-        return self.current + name.removeprefix(self.former) if top_of(name) == self.former else name
 
 
 @dataclass(frozen=True, slots=True)

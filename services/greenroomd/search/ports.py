@@ -8,7 +8,8 @@ from typing import Protocol
 
 from greenroomd.platform.changelog.log import Recorded
 from greenroomd.platform.redirects import Redirect
-from greenroomd.search.domain import Effects, Found, Index, IndexState, Position, Query, Rename, SourceBatch
+from greenroomd.search.domain import Effects, Found, Index, IndexState, Position, Query, SourceBatch
+from greenroomd.search.renames import Rename
 
 
 class IndexReader(Protocol):

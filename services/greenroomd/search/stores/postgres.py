@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from greenroomd.platform.changelog.log import ChangeLog, Recorded, WriteTransaction
 from greenroomd.platform.failures import sqlstate
 from greenroomd.platform.redirects import Redirect
-from greenroomd.search.domain import SOURCES, Effects, Found, Hit, Index, IndexState, Position, Query, Rename
+from greenroomd.search.domain import SOURCES, Effects, Found, Hit, Index, IndexState, Position, Query
 from greenroomd.search.errors import SearchTooSlow
+from greenroomd.search.renames import Rename
 from greenroomd.search.stores import renaming
 from greenroomd.search.stores.queries import search_statement
 from greenroomd.search.stores.writing import write_effects

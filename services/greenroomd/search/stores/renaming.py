@@ -19,7 +19,8 @@ from greenroom.catalog.v1.version_pb2 import Version as VersionMessage
 from greenroom.lifecycle.v1.deployment_pb2 import Deployment as DeploymentMessage
 from greenroomd.platform.redirects import Redirect
 from greenroomd.search.convert import deployment_from_proto, version_from_proto
-from greenroomd.search.domain import Deployment, Effects, Rename, Version, top_of
+from greenroomd.search.domain import Deployment, Effects, Version
+from greenroomd.search.renames import Rename, top_of
 from greenroomd.search.stores.tables import aliases, deployments, former_names, versions
 from greenroomd.search.stores.writing import write_effects
 
