@@ -109,11 +109,12 @@ async def test_a_deletion_during_a_renaming_never_deletes_what_is_in_use(team: T
     for attempt in range(ROUNDS):
         former, new = names[attempt % 2], names[(attempt + 1) % 2]
         version = await team.version(former)
-        await at_once(
+        renamed, *_ = await at_once(
             rename(team, former, new.rsplit("/", 1)[1]),
             team.catalog.DeleteVersion(pb.DeleteVersionRequest(name=version)),
             team.request(version, "staging"),
         )
+        assert renamed.model.name == new
         got = (await team.catalog.GetVersion(pb.GetVersionRequest(name=version))).version
         assert got.name == version.replace(former, new)
         assert got.state in (Version.STATE_READY, Version.STATE_DELETED)

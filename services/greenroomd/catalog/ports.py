@@ -104,7 +104,9 @@ class CatalogWriter(CatalogReader, Protocol):
         """Return the version that a DeleteVersion is deciding about, locked until the transaction ends."""
         ...
 
-    async def set_deletion_lease(self, name: str, lease: UUID | None) -> None: ...
+    async def save_leased_version(self, version: Version, lease: UUID | None) -> None:
+        """Store a version together with which DeleteVersion is deciding about it."""
+        ...
 
 
 class CatalogStore(Protocol):

@@ -225,8 +225,11 @@ class PostgresCatalogWriter(PostgresCatalogReader):
         row = await self._message(query)
         return None if row is None else to_version(row)
 
-    async def set_deletion_lease(self, name: str, lease: UUID | None) -> None:
-        await self._execute(update(versions).where(versions.c.name == name).values(deletion_lease=lease))
+    async def save_leased_version(self, version: Version, lease: UUID | None) -> None:
+        # One statement: at a second update of the row PostgreSQL locks the model's, which a renaming locks first.
+        message = convert.version_to_proto(version).SerializeToString()
+        values = {"state": version.state.value, "message": message, "deletion_lease": lease}
+        await self._execute(update(versions).where(versions.c.name == version.name).values(**values))
 
     async def _execute(self, statement: Any) -> None:
         await self._connection.execute(statement)

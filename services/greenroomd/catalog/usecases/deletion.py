@@ -55,8 +55,7 @@ class Deletion:
                 return version
             check_etag(name, etag, version.etag)
             # A lease that readers see, not a change of the version: nothing is recorded.
-            await transaction.save_version(replace(version, state=VersionState.DELETING))
-            await transaction.set_deletion_lease(name, lease)
+            await transaction.save_leased_version(replace(version, state=VersionState.DELETING), lease)
         return None
 
     async def _finish(self, name: str, lease: UUID) -> Written[Version]:
@@ -73,8 +72,7 @@ class Deletion:
                 deleter=caller(),
                 etag=new_etag(),
             )
-            await transaction.save_version(after)
-            await transaction.set_deletion_lease(name, None)
+            await transaction.save_leased_version(after, None)
             before = replace(deleting, state=VersionState.READY)
             transaction.record(Recorded("version.deleted", name, namespace_id(after.namespace), after, before))
         return Written(after, transaction.revision)
@@ -84,5 +82,4 @@ class Deletion:
             # By the lease, which nobody may hold any more, rather than by the name, which may have changed.
             version = await transaction.lock_leased_version(lease)
             if version is not None:
-                await transaction.save_version(replace(version, state=VersionState.READY))
-                await transaction.set_deletion_lease(version.name, None)
+                await transaction.save_leased_version(replace(version, state=VersionState.READY), None)
