@@ -176,6 +176,7 @@ class Client:
     push = _blocking(AsyncClient.push)
     pull = _blocking(AsyncClient.pull)
     get_artifact = _blocking(AsyncClient.get_artifact)
+    verify_blobs = _blocking(AsyncClient.verify_blobs)
 
     resolve = _blocking(AsyncClient.resolve)
     promote = _blocking(AsyncClient.promote)

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Literal
 
 from greenroom._calls import Calls, resolved_version
+from greenroom._connection import method_name
 from greenroom._facts import Metrics, ParamValue, to_metrics, to_values
-from greenroom._naming import AnyModel, AnyVersion, model_name
+from greenroom._naming import AnyModel, AnyNamespace, AnyVersion, model_name, namespace_name
 from greenroom._provenance import capture_code, capture_environment
 from greenroom._pull import ArtifactPull, Pulled
 from greenroom._push import ArtifactPush
 from greenroom._resume import persist
 from greenroom._telemetry import operation_span
 from greenroom.artifact.v1.artifact_pb2 import Artifact
-from greenroom.artifact.v1.artifact_service_pb2 import GetArtifactRequest
+from greenroom.artifact.v1.artifact_service_pb2 import DamagedBlob, GetArtifactRequest, VerifyBlobsRequest
 from greenroom.catalog.v1.catalog_service_pb2 import (
     CreateModelRequest,
     CreateNamespaceRequest,
@@ -34,7 +35,7 @@ from greenroom.errors import InvalidArgument, ModelExists, ModelNotFound, Namesp
 from greenroom.lifecycle.v1.lifecycle_service_pb2 import SetAliasRequest
 from greenroom.manifest import is_digest
 from greenroom.names import AliasName, ArtifactName, ModelName, VersionName
-from greenroom.progress import ProgressCallback
+from greenroom.progress import Progress, ProgressCallback
 from greenroom.roles import Role
 
 AnyPath = str | os.PathLike[str]
@@ -193,6 +194,26 @@ class TransferCalls(Calls):
             digest = (await self.resolve(name.short)).artifact_digest
         request = GetArtifactRequest(name=str(ArtifactName(name.namespace, digest)))
         return (await self._connection.unary(self._connection.artifact.GetArtifact, request)).artifact
+
+    async def verify_blobs(
+        self, namespace: AnyNamespace | None = None, *, progress: ProgressCallback | None = None
+    ) -> list[DamagedBlob]:
+        """Let the server read every stored blob and compare it with its digest; return those that are damaged.
+
+        Args:
+            namespace: look at what this namespace holds; unset means everything.
+            progress: called as the server gets on.
+        """
+        parent = "namespaces/-" if namespace is None else str(namespace_name(namespace))
+        request = VerifyBlobsRequest(parent=parent)
+        damaged: list[DamagedBlob] = []
+        with self._connection.calling(method_name(request)) as metadata:
+            async for report in self._connection.artifact.VerifyBlobs(request, metadata=metadata):
+                damaged += report.damaged
+                if progress is not None:
+                    done = (report.bytes_done, report.bytes_total, report.blobs_done, report.blobs_total)
+                    progress(Progress("verifying", *done, ""))
+        return damaged
 
     async def _ensure_model(self, name: ModelName, *, create: bool) -> None:
         """Fail before anything is sent when the model is missing and may not be created."""

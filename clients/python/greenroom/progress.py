@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Phase = Literal["hashing", "uploading", "downloading"]
+Phase = Literal["hashing", "uploading", "downloading", "verifying"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,8 @@ class Progress:
     """A transfer at one moment. Numbers are of the phase as a whole and never decrease within it."""
 
     phase: Phase
-    """What is being done: a push hashes, then uploads what the server lacks; a pull downloads."""
+    """What is being done: a push hashes, then uploads what the server lacks; a pull downloads;
+    a check of what is stored verifies."""
     bytes_done: int
     """Bytes finished."""
     bytes_total: int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from greenroom.artifact.v1 import artifact_pb2, blob_pb2, upload_pb2, watch_pb2
+from greenroom.artifact.v1 import artifact_pb2, artifact_service_pb2, blob_pb2, upload_pb2, watch_pb2
 from greenroomd.artifact import domain
+from greenroomd.artifact.verification import Report
 from greenroomd.platform.wellknown import actor_from_proto, actor_to_proto, moment, timestamp
 
 
@@ -74,3 +75,16 @@ def file_to_proto(file: domain.File) -> artifact_pb2.File:
 
 def file_from_proto(message: artifact_pb2.File) -> domain.File:
     return domain.File(message.path, blob_from_proto(message.blob), domain.Role(message.role), message.media_type)
+
+
+def report_to_proto(report: Report) -> artifact_service_pb2.VerifyBlobsResponse:
+    return artifact_service_pb2.VerifyBlobsResponse(
+        blobs_done=report.blobs_done,
+        bytes_done=report.bytes_done,
+        blobs_total=report.blobs_total,
+        bytes_total=report.bytes_total,
+        damaged=[
+            artifact_service_pb2.DamagedBlob(blob=blob_to_proto(damage.blob), problem=damage.problem)
+            for damage in report.damaged
+        ],
+    )

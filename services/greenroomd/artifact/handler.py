@@ -13,9 +13,12 @@ from greenroom.artifact.v1.watch_pb2 import WatchChangesRequest, WatchChangesRes
 from greenroomd.artifact import convert
 from greenroomd.artifact.uploads import Uploads
 from greenroomd.artifact.usecases import Artifacts
+from greenroomd.artifact.verification import Verification
 from greenroomd.platform.changelog.streams import WatchStreams
 from greenroomd.platform.errors import FieldViolation, field_invalid
 from greenroomd.platform.pagination import next_page_token, read_page
+
+ALL_NAMESPACES = "namespaces/-"
 
 LARGEST_CHUNK = 2 * 1024 * 1024
 """Most bytes of one WriteUpload message."""
@@ -24,9 +27,16 @@ LARGEST_CHUNK = 2 * 1024 * 1024
 class ArtifactHandler(ArtifactServiceServicer):
     """Implements `greenroom.artifact.v1.ArtifactService`; what each RPC promises stands in the proto."""
 
-    def __init__(self, artifacts: Artifacts, uploads: Uploads, streams: WatchStreams[WatchChangesResponse]) -> None:
+    def __init__(
+        self,
+        artifacts: Artifacts,
+        uploads: Uploads,
+        verification: Verification,
+        streams: WatchStreams[WatchChangesResponse],
+    ) -> None:
         self._artifacts = artifacts
         self._uploads = uploads
+        self._verification = verification
         self._streams = streams
 
     async def FindMissingBlobs(self, request: pb.FindMissingBlobsRequest, context: Any) -> pb.FindMissingBlobsResponse:
@@ -82,6 +92,12 @@ class ArtifactHandler(ArtifactServiceServicer):
         async with aclosing(chunks):
             async for chunk in chunks:
                 yield pb.ReadBlobResponse(data=chunk)
+
+    async def VerifyBlobs(self, request: pb.VerifyBlobsRequest, context: Any) -> AsyncIterator[pb.VerifyBlobsResponse]:
+        namespace = None if request.parent == ALL_NAMESPACES else request.parent
+        async with aclosing(self._verification.run(namespace)) as reports:
+            async for report in reports:
+                yield convert.report_to_proto(report)
 
     async def WatchChanges(self, request: WatchChangesRequest, context: Any) -> AsyncIterator[WatchChangesResponse]:
         async for response in self._streams.stream(request):

@@ -22,6 +22,14 @@ class ArtifactReader(Protocol):
         """Return what an artifact of the namespace names by this digest, the artifact's own manifest included."""
         ...
 
+    async def blob_totals(self, namespace: str | None) -> tuple[int, int]:
+        """Return number and bytes of the blobs that a namespace holds, or of all when it is None."""
+        ...
+
+    async def blobs_after(self, namespace: str | None, digest: str, limit: int) -> Sequence[Blob]:
+        """Return the same blobs in the order of their digests, those after `digest`."""
+        ...
+
     async def upload(self, name: str) -> Upload | None: ...
 
     async def unfinished_uploads(self, ids: Collection[str]) -> set[str]:

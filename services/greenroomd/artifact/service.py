@@ -13,6 +13,7 @@ from greenroomd.artifact.reaper import Reaper
 from greenroomd.artifact.stores.postgres import PostgresArtifactStore
 from greenroomd.artifact.uploads import Uploads
 from greenroomd.artifact.usecases import Artifacts
+from greenroomd.artifact.verification import Verification
 from greenroomd.platform.changelog.runtime import LogRuntime
 from greenroomd.platform.service import BuiltService, ServiceContext
 
@@ -26,7 +27,8 @@ def build(context: ServiceContext) -> BuiltService:
     blobs = FilesystemBlobStore(context.config.blob_store)
     uploads = Uploads(store, blobs, context.clock, timedelta(seconds=context.config.upload_expiry_seconds))
     artifacts = Artifacts(store, blobs, context.clock)
-    handler = ArtifactHandler(artifacts, uploads, runtime.streams(WatchChangesResponse))
+    verification = Verification(store, blobs)
+    handler = ArtifactHandler(artifacts, uploads, verification, runtime.streams(WatchChangesResponse))
 
     async def ready() -> None:
         await context.database.ping()

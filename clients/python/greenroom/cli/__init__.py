@@ -78,6 +78,7 @@ app.command(rich_help_panel=_READ)(reading.history)
 app.command(rich_help_panel=_READ)(reading.lineage)
 app.command(rich_help_panel=_READ)(watching.watch)
 
+app.command(rich_help_panel=_ADMIN)(transfer.fsck)
 app.command(rich_help_panel=_ADMIN)(governance.alias)
 app.command(rich_help_panel=_ADMIN)(governance.policy)
 app.command(rich_help_panel=_ADMIN)(governance.stages)

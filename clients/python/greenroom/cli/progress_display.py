@@ -55,5 +55,5 @@ class TransferDisplay:
             self._told.add(progress.phase)
             if progress.files_total:
                 # What is uploaded are blobs: files that the server lacks, and the artifact's own description.
-                thing = "blob" if progress.phase == "uploading" else "file"
+                thing = "blob" if progress.phase in ("uploading", "verifying") else "file"
                 tell(f"{progress.phase} {counted(progress.files_total, thing)}, {size(progress.bytes_total)}")

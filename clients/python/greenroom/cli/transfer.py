@@ -1,4 +1,4 @@
-"""`greenroom push` and `greenroom pull`."""
+"""`greenroom push`, `pull` and `fsck`: what reads or writes bytes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from google.protobuf.json_format import MessageToDict
 
+from greenroom.cli import exit_codes
 from greenroom.cli.inputs import parse_dataset, parse_metric, parse_pair, parse_role, read_all
 from greenroom.cli.output import print_json, print_line, size, tell
 from greenroom.cli.progress_display import TransferDisplay
@@ -97,3 +99,22 @@ def pull(
         return
     tell(f"{counted(len(pulled.files), 'file')} in {pulled.path}, {size(pulled.bytes_fetched)} fetched, all verified")
     print_line(f"{short_name(pulled.version)} {pulled.digest}")
+
+
+def fsck(
+    context: typer.Context,
+    namespace: Annotated[str | None, typer.Argument(help="Unset checks every namespace.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Let the server read every stored blob and compare it with its digest. Exits 8 when one is damaged."""
+    with current(context).client() as client, TransferDisplay(quiet=as_json) as display:
+        damaged = client.verify_blobs(namespace, progress=display)
+    if as_json:
+        print_json({"damaged": [MessageToDict(blob) for blob in damaged]})
+    for found in damaged if not as_json else ():
+        print_line(f"{found.blob.digest} ({size(found.blob.size_bytes)}): {found.problem}")
+    if damaged:
+        tell(f"{counted(len(damaged), 'blob')} damaged; restore them from a backup, or push the same files again")
+        raise typer.Exit(exit_codes.VERIFICATION)
+    if not as_json:
+        print_line("every stored blob is what its digest says")

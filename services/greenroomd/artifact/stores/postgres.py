@@ -104,6 +104,23 @@ class PostgresArtifactReader:
     async def held(self, namespace: str, digests: Collection[str]) -> Mapping[str, int]:
         return await self._sizes(self._held(namespace, digests))
 
+    async def blob_totals(self, namespace: str | None) -> tuple[int, int]:
+        stored = self._stored(namespace).subquery()
+        query = select(func.count(), func.coalesce(func.sum(stored.c.size), 0)).select_from(stored)
+        count, size = (await self._connection.execute(query)).one()
+        return count, int(size)
+
+    async def blobs_after(self, namespace: str | None, digest: str, limit: int) -> Sequence[Blob]:
+        query = self._stored(namespace).where(blobs.c.digest > digest).order_by(blobs.c.digest).limit(limit)
+        return [Blob(row.digest, row.size) for row in await self._connection.execute(query)]
+
+    def _stored(self, namespace: str | None) -> Select[str, int]:
+        query = select(blobs.c.digest, blobs.c.size)
+        if namespace is None:
+            return query
+        held = namespace_blobs.c.digest == blobs.c.digest
+        return query.join(namespace_blobs, held).where(namespace_blobs.c.namespace == namespace)
+
     async def readable(self, namespace: str, digest: str) -> Readable | None:
         blob = (
             select(blobs.c.size, cast(null(), LargeBinary).label("manifest"))
