@@ -37,9 +37,12 @@ class CurrentStderr(io.TextIOBase):
         return sys.stderr.write(text)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def logs() -> None:
-    """Log as a server does; structlog's own default renders every local variable of a stack, which takes seconds."""
+    """Log as a server does, whatever an earlier test has configured.
+
+    structlog's own default renders every local variable of a stack, which takes seconds.
+    """
     configure_logs("INFO", json_lines=True, stream=cast(TextIO, CurrentStderr()))
 
 
