@@ -98,12 +98,13 @@ def installed() -> Iterator[Installation]:
     async def fill(team: Team) -> None:
         await team.catalog.CreateNamespace(catalog.CreateNamespaceRequest(namespace=Namespace(name=DEMO)))
         await team.catalog.CreateModel(catalog.CreateModelRequest(model=Model(name=DIGITS)))
-        await team.register(await team.artifact_of(FILE))
+        registered = await team.register(await team.artifact_of(FILE))
         await team.move(1, "staging")
         moved = await team.move(1, "production")
         alias = lifecycle.SetAliasRequest(name=f"{DIGITS}/aliases/champion", version=f"{DIGITS}/versions/1")
         await team.lifecycle.SetAlias(alias)
-        assert await team.found('stage = "production"', lifecycle=moved.revision) == {"1"}
+        revisions = {"catalog": registered.revision, "lifecycle": moved.revision}
+        assert await team.found('stage = "production"', **revisions) == {"1"}
         await team.running.close()
 
     with installation() as made:
@@ -138,7 +139,8 @@ async def check_health(running: Installation, away: str) -> None:
 
 async def test_without_the_artifact_service(running: Installation, team: Team) -> None:
     digest = await team.artifact_of(b"second")
-    number = (await team.register(digest)).version.number
+    registered = await team.register(digest)
+    number = registered.version.number
     request = catalog.CreateVersionRequest(
         parent=DIGITS, version=Version(artifact_digest=digest), allow_duplicate_artifact=True, request_id=str(uuid4())
     )
@@ -149,7 +151,8 @@ async def test_without_the_artifact_service(running: Installation, team: Team) -
         moved = await team.move(number, "staging")
         assert await team.resolve("@staging") == str(number)
         assert await team.resolve("@production") == await team.resolve("@champion") == "1"
-        assert await team.found('stage = "staging"', lifecycle=moved.revision) == {str(number)}
+        revisions = {"catalog": registered.revision, "lifecycle": moved.revision}
+        assert await team.found('stage = "staging"', **revisions) == {str(number)}
         await check_away(team.catalog.CreateVersion(request), "artifact")
         await check_away(team.version(1, catalog.VIEW_FULL), "artifact")
         upload = artifact.CreateUploadRequest(parent=DEMO, blob=Blob(digest=digest_of(b"x"), size_bytes=1))
@@ -198,7 +201,7 @@ async def test_without_search(running: Installation, team: Team) -> None:
         number = registered.version.number
         moved = await team.move(number, "staging")
         assert await team.resolve("@staging") == str(number)
-    assert str(number) in await team.found('stage = "staging"', lifecycle=moved.revision)
+    assert str(number) in await team.found('stage = "staging"', catalog=registered.revision, lifecycle=moved.revision)
 
 
 async def test_a_restart_of_everything_loses_nothing(running: Installation, team: Team) -> None:
