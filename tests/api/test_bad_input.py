@@ -137,6 +137,30 @@ CASES = {
         "FIELD_INVALID",
         "parent",
     ),
+    "namespace without a name": Case(
+        lambda s: s.catalog.CreateNamespace(catalog.CreateNamespaceRequest(namespace=Namespace(description="x"))),
+        INVALID,
+        "FIELD_INVALID",
+        "namespace.name",
+    ),
+    "model without a name": Case(
+        lambda s: s.catalog.CreateModel(catalog.CreateModelRequest(model=Model(description="x"))),
+        INVALID,
+        "FIELD_INVALID",
+        "model.name",
+    ),
+    "changed model without a name": Case(
+        lambda s: s.catalog.UpdateModel(catalog.UpdateModelRequest(model=Model(description="x"))),
+        INVALID,
+        "FIELD_INVALID",
+        "model.name",
+    ),
+    "changed version without a name": Case(
+        lambda s: s.catalog.UpdateVersion(catalog.UpdateVersionRequest(version=Version(description="x"))),
+        INVALID,
+        "FIELD_INVALID",
+        "version.name",
+    ),
     "upper-case model": Case(
         lambda s: s.catalog.CreateModel(catalog.CreateModelRequest(model=Model(name=f"{DEMO}/models/Fraud"))),
         INVALID,

@@ -27,6 +27,7 @@ from greenroom.catalog.v1.watch_pb2 import CatalogChange, WatchChangesRequest
 from greenroom.type.v1.change_pb2 import WatchFilter
 from greenroomd.embedded import Endpoints
 from support import history as guarantees
+from support.cluster import UNKNOWN
 from support.history import History, Stream
 from support.processes import Identities, ServiceProcess, free_port
 
@@ -34,14 +35,6 @@ WRITERS = 8
 WRITES_EACH = 60
 KILLS = 3
 RESUMES = 50
-UNKNOWN = {
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.CANCELLED,
-    grpc.StatusCode.UNKNOWN,
-    grpc.StatusCode.INTERNAL,
-}
-"""Codes after which a client does not know whether its write happened."""
 
 
 @pytest.fixture(scope="module", params=["redis", "redis stopped"])

@@ -40,7 +40,6 @@ class CatalogHandler(CatalogServiceServicer):
         self._streams = streams
 
     async def CreateNamespace(self, request: pb.CreateNamespaceRequest, context: Any) -> pb.CreateNamespaceResponse:
-        require_name("namespace", request.namespace.name)
         written = await self._catalog.models.create_namespace(request.namespace.name, request.namespace.description)
         return pb.CreateNamespaceResponse(
             namespace=convert.namespace_to_proto(written.value), revision=written.revision
@@ -61,7 +60,6 @@ class CatalogHandler(CatalogServiceServicer):
 
     async def CreateModel(self, request: pb.CreateModelRequest, context: Any) -> pb.CreateModelResponse:
         model = request.model
-        require_name("model", model.name)
         written = await self._catalog.models.create_model(
             model.name, model.description, values_from_proto(model.tags), model.owner
         )
@@ -88,7 +86,6 @@ class CatalogHandler(CatalogServiceServicer):
 
     async def UpdateModel(self, request: pb.UpdateModelRequest, context: Any) -> pb.UpdateModelResponse:
         model = request.model
-        require_name("model", model.name)
         new = new_annotations(model, request.update_mask, ("description", "tags", "owner"))
         written = await self._catalog.models.update_model(model.name, model.etag, new)
         return pb.UpdateModelResponse(model=convert.model_to_proto(written.value), revision=written.revision)
@@ -147,8 +144,6 @@ class CatalogHandler(CatalogServiceServicer):
 
     async def UpdateVersion(self, request: pb.UpdateVersionRequest, context: Any) -> pb.UpdateVersionResponse:
         version = request.version
-        if not version.name:
-            raise field_invalid(FieldViolation("version.name", "is required: the resource name of the version"))
         new = new_annotations(version, request.update_mask, ("description", "tags"))
         written = await self._catalog.versions.update_version(version.name, version.etag, new)
         return pb.UpdateVersionResponse(version=convert.version_to_proto(written.value), revision=written.revision)
@@ -160,11 +155,6 @@ class CatalogHandler(CatalogServiceServicer):
     async def WatchChanges(self, request: WatchChangesRequest, context: Any) -> AsyncIterator[WatchChangesResponse]:
         async for response in self._streams.stream(request):
             yield response
-
-
-def require_name(field: str, name: str) -> None:
-    if not name:
-        raise field_invalid(FieldViolation(f"{field}.name", f"is required: the resource name of the {field}"))
 
 
 def new_annotations(message: Any, mask: FieldMask, allowed: tuple[str, ...]) -> Annotations:
